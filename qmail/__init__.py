@@ -1,0 +1,1 @@
+"""The mail programs: one module a program, named after it without its qmail- prefix."""

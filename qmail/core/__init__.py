@@ -1,0 +1,1 @@
+"""File formats and queue operations, one module a format."""

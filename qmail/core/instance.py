@@ -1,0 +1,81 @@
+"""One installation of the mail system: where it lives, and which account each of its parts runs as.
+
+QMAILHOME names it (default /var/qmail).  There are two kinds, told apart by who owns the `queue` directory:
+
+    qmailq      the classic one.  Started by root, it splits into qmails, qmailr, qmailq ...; see DESIGN section 6.
+    anyone else a single-user instance: every part runs as that one user, and delivers only to that user's addresses."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+
+from ucspi.core.failure import TemporaryFailure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DEFAULT_HOME = b"/var/qmail"
+
+
+class UnknownAccount(TemporaryFailure):
+    """A user or group that the system lacks: `unable to find user NAME`."""
+
+
+class Instance:
+    """Paths and accounts of one installation.  Raises nothing at creation; `owner` and what needs it raise OSError."""
+
+    def __init__(self, home: bytes) -> None:
+        self.home = home
+        self.control = home + b"/control"
+        self.queue = home + b"/queue"
+        self._owner: int | None = None
+        self._uids: dict[str, int] = {}
+
+    def path(self, *parts: bytes) -> bytes:
+        """The absolute path of something below home: path(b"control", b"me")."""
+        return b"/".join((self.home, *parts))
+
+    @property
+    def owner(self) -> int:
+        """uid of the queue's owner: qmailq's, or the single user's."""
+        if self._owner is None:
+            self._owner = os.stat(self.queue).st_uid
+        return self._owner
+
+    @property
+    def single(self) -> bool:
+        """True for a single-user instance."""
+        try:
+            return self.owner != self._account("qmailq")
+        except UnknownAccount:
+            return True
+
+    def uid(self, name: str) -> int:
+        """uid of one of the classic accounts (alias, qmaild, qmaill, qmailp, qmailq, qmailr, qmails)."""
+        return self.owner if self.single else self._account(name)
+
+    def gid(self, name: str) -> int:
+        """gid of one of the classic groups (qmail, nofiles); in a single-user instance the queue's group."""
+        if self.single:
+            return os.stat(self.queue).st_gid
+        try:
+            return grp.getgrnam(name).gr_gid
+        except KeyError:
+            raise UnknownAccount(f"unable to find group {name}") from None
+
+    def _account(self, name: str) -> int:
+        if name not in self._uids:
+            try:
+                self._uids[name] = pwd.getpwnam(name).pw_uid
+            except KeyError:
+                raise UnknownAccount(f"unable to find user {name}") from None
+        return self._uids[name]
+
+
+def of(env: Mapping[bytes, bytes]) -> Instance:
+    """The instance that an environment names."""
+    home = env.get(b"QMAILHOME") or DEFAULT_HOME
+    return Instance(home.rstrip(b"/") or b"/")

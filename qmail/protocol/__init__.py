@@ -1,0 +1,1 @@
+"""Sans-IO protocol cores: bytes in, replies and events out; no socket, clock or environment."""

@@ -1,0 +1,1 @@
+"""What people put into .qmail files or type."""

@@ -1,0 +1,1 @@
+"""What every program here stands on: chains, failures, command lines, streams."""

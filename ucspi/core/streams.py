@@ -1,0 +1,90 @@
+"""Reading and writing descriptors: whole blocks, and never longer than a given time.
+
+Descriptors are blocking, as they come from a shell or a server; time limits are poll(2)'s, so no signal and no
+change to the descriptor outlives the call.  Short writes, EINTR and inherited O_NONBLOCK are dealt with here."""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BLOCK = 65536
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write all of `data`.  Raises OSError."""
+    view = memoryview(data)
+    while view:
+        try:
+            view = view[os.write(fd, view) :]
+        except BlockingIOError:  # somebody's O_NONBLOCK on a shared open file
+            _wait(fd, select.POLLOUT, None)
+
+
+def read_some(fd: int, size: int = BLOCK) -> bytes:
+    """Up to `size` bytes as soon as there are any; b"" at the end.  Raises OSError."""
+    while True:
+        try:
+            return os.read(fd, size)
+        except BlockingIOError:
+            _wait(fd, select.POLLIN, None)
+
+
+def blocks(fd: int, size: int = BLOCK) -> Iterator[bytes]:
+    """Everything up to the end of file, as it comes."""
+    while block := read_some(fd, size):
+        yield block
+
+
+def read_all(fd: int, limit: int | None = None) -> bytes:
+    """Everything up to the end of file, or the first `limit` bytes (one byte more shows that there was more)."""
+    parts: list[bytes] = []
+    left = limit
+    while left is None or left > 0:
+        block = read_some(fd, BLOCK if left is None else min(left, BLOCK))
+        if not block:
+            break
+        parts.append(block)
+        if left is not None:
+            left -= len(block)
+    return b"".join(parts)
+
+
+def read_within(fd: int, size: int, timeout: float) -> bytes:
+    """As read_some; TimeoutError if nothing comes for `timeout` seconds."""
+    while True:
+        _wait(fd, select.POLLIN, timeout)
+        try:
+            return os.read(fd, size)
+        except BlockingIOError:
+            continue
+
+
+def write_within(fd: int, data: bytes, timeout: float) -> None:
+    """Write all of `data`; TimeoutError if the other side takes nothing for `timeout` seconds."""
+    view = memoryview(data)
+    while view:
+        _wait(fd, select.POLLOUT, timeout)
+        # poll promises room for one byte or a page, not for all of it: a larger write on a blocking descriptor
+        # could sleep for ever, beyond the time-out.
+        try:
+            view = view[os.write(fd, view[:4096]) :]
+        except BlockingIOError:
+            continue
+
+
+def _wait(fd: int, event: int, timeout: float | None) -> None:
+    poll = select.poll()
+    poll.register(fd, event)
+    deadline = None if timeout is None else time.monotonic() + timeout
+    while True:
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        if poll.poll(None if left is None else left * 1000):
+            return
+        if deadline is not None and time.monotonic() >= deadline:
+            raise TimeoutError
