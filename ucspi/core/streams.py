@@ -5,6 +5,7 @@ change to the descriptor outlives the call.  Short writes, EINTR and inherited O
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import time
@@ -69,13 +70,22 @@ def write_within(fd: int, data: bytes, timeout: float) -> None:
     """Write all of `data`; TimeoutError if the other side takes nothing for `timeout` seconds."""
     view = memoryview(data)
     while view:
-        _wait(fd, select.POLLOUT, timeout)
-        # poll promises room for one byte or a page, not for all of it: a larger write on a blocking descriptor
-        # could sleep for ever, beyond the time-out.
         try:
-            view = view[os.write(fd, view[:4096]) :]
+            view = view[_write_now(fd, view) :]
         except BlockingIOError:
-            continue
+            _wait(fd, select.POLLOUT, timeout)
+
+
+def _write_now(fd: int, view: memoryview) -> int:
+    """Write what fits without waiting, though the descriptor is a blocking one."""
+    try:
+        return os.pwritev(fd, [view], -1, os.RWF_NOWAIT)
+    except BlockingIOError:
+        raise
+    except OSError as e:
+        if e.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+            raise
+    return os.write(fd, view)  # a file or a terminal, which never keeps us waiting for a stranger
 
 
 def _wait(fd: int, event: int, timeout: float | None) -> None:
@@ -88,3 +98,11 @@ def _wait(fd: int, event: int, timeout: float | None) -> None:
             return
         if deadline is not None and time.monotonic() >= deadline:
             raise TimeoutError
+
+
+def complain(text: bytes) -> None:
+    """Write a message to descriptor 2.  Nobody can be told if that fails."""
+    try:
+        write_all(2, text)
+    except OSError:
+        pass
