@@ -1,0 +1,289 @@
+"""Access rules: the text that tcprules(1) reads, and the constant database that tcpserver(1) asks.
+
+Text, one rule a line:  ADDRESS ":" ("allow" | "deny") ("," NAME "=" q VALUE q)*      q is any one byte
+
+Database (cdb, 32-bit little-endian; ours is written by cdbx):
+
+    0       256 pairs: position of a hash table, number of its slots
+    2048    records: length of key, length of data, key, data
+    ...     hash tables: pairs of hash, position of the record (0: empty slot, the search ends)
+
+    key     ADDRESS as it stands in the text, a range spelt out; the empty key is the rule for everybody
+    data    ( "D" 0x00 )? ( "+" NAME "=" VALUE 0x00 )*
+
+Reading is done here and not by cdbx: a file that is cut short, random or hostile must cost a few bounded
+reads, and cdbx believes lengths it finds (a table of 2^29 slots, a value of 4 GB)."""
+
+from __future__ import annotations
+
+import errno
+import os
+from _struct import unpack_from
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+HEADER = 2048
+WHOLE = 65536  # a file up to this size is read at once: cheaper than a pread per key
+LONGEST = 1 << 20  # bytes of one rule's data; more is taken as damage (an environment cannot hold it)
+
+
+class Malformed(Exception):
+    """A line that is no rule; `line` is as tcprules reports it."""
+
+    def __init__(self, line: bytes) -> None:
+        super().__init__(line)
+        self.line = line
+
+
+class Corrupt(OSError):
+    """A rules file that is no constant database; prints as `protocol error`."""
+
+    def __init__(self, path: bytes) -> None:
+        super().__init__(errno.EPROTO, os.strerror(errno.EPROTO), path)
+
+
+class Verdict:
+    """What the first matching rule says."""
+
+    __slots__ = ("deny", "key", "variables")
+
+    def __init__(self, key: bytes, deny: bool, variables: list[tuple[bytes, bytes]]) -> None:
+        self.key, self.deny, self.variables = key, deny, variables
+
+
+# --- text to records
+
+
+def _number(word: bytes, line: bytes) -> int:
+    """One side of a range: digits to the end, or to a NUL as in the original; no digits are 0."""
+    word = word.partition(b"\0")[0]
+    if word and not word.isdigit():
+        raise Malformed(line)
+    return int(word or b"0") % (1 << 64)
+
+
+def instructions(text: bytes, line: bytes) -> bytes:
+    """The data for what stands after the first colon."""
+    if text.startswith(b"deny"):
+        data, text = b"D\0", text[4:]
+    elif text.startswith(b"allow"):
+        data, text = b"", text[5:]
+    else:
+        raise Malformed(line)
+    while text:
+        name, equals, quoted = text.partition(b"=")
+        if not name.startswith(b",") or not quoted:
+            raise Malformed(line)
+        value, end, text = quoted[1:].partition(quoted[:1])
+        if not end:
+            raise Malformed(line)
+        data += b"+%b=%b\0" % (name[1:], value)
+    return data
+
+
+def addresses(address: bytes, line: bytes) -> Iterable[bytes]:
+    """The keys of one rule: the address itself, or each of its range."""
+    if b"-" not in address or b"=" in address or b"@" in address:
+        return (address,)
+    before, _, after = address.partition(b"-")
+    head, dot, low = before.rpartition(b".")
+    high, rest_dot, rest = after.partition(b".")
+    first, last = _number(low, line), min(_number(high, line), 255)
+    return [b"%b%b%d%b%b" % (head, dot, n, rest_dot, rest) for n in range(first, last + 1)]
+
+
+class Parser:
+    """Push parser: blocks of text in, (key, data) out to `add`.  `ignored` hears of lines without a colon.
+
+    Rules files of a million lines have few different instructions, so what follows the colon is parsed
+    once and remembered; the line loop then costs a partition and a dictionary look-up."""
+
+    __slots__ = ("_add", "_ignored", "_known", "_pending", "_lines")
+    MEMORY = 4096  # instructions remembered; beyond that they are parsed each time
+
+    def __init__(
+        self, add: Callable[[bytes, bytes], object], ignored: Callable[[int, bytes], object] | None = None
+    ) -> None:
+        self._add, self._ignored = add, ignored
+        self._known: dict[bytes, bytes] = {}
+        self._pending: list[bytes] = []
+        self._lines = 0
+
+    def receive(self, block: bytes) -> None:
+        """Take the next bytes; raise Malformed at the first bad line, with all rules before it added."""
+        head, newline, tail = block.rpartition(b"\n")
+        if not newline:
+            self._pending.append(block)
+            return
+        self._pending.append(head)
+        text = b"".join(self._pending)
+        self._pending = [tail]
+        self._parse(text)
+
+    def close(self) -> None:
+        """End of file: a last line counts without its newline too."""
+        text = b"".join(self._pending)
+        self._pending = []
+        if text:
+            self._parse(text)
+
+    def _parse(self, text: bytes) -> None:
+        lines = text.split(b"\n")
+        add, known = self._add, self._known
+        plain = b"-" not in text and b"#" not in text
+        for index, line in enumerate(lines):
+            address, _, rest = line.partition(b":")
+            data = known.get(rest)
+            if plain and data is not None:
+                add(address, data)
+            else:
+                self._rule(line, self._lines + index + 1)
+        self._lines += len(lines)
+
+    def _rule(self, line: bytes, number: int) -> None:
+        if line.startswith(b"#"):
+            return
+        stripped = line.rstrip(b"\n \t")
+        address, colon, text = stripped.partition(b":")
+        if not colon:
+            if stripped and self._ignored is not None:
+                self._ignored(number, stripped)
+            return
+        data = self._known.get(text)
+        if data is None:
+            data = instructions(text, stripped)
+            if len(self._known) < self.MEMORY:
+                self._known[text] = data
+        for key in addresses(address, stripped):
+            self._add(key, data)
+
+
+# --- asking the database
+
+
+def candidates(ip: bytes, host: bytes | None, info: bytes | None) -> Iterator[bytes]:
+    """The keys a connection is looked up by; the first that exists decides alone.  tcprules(1)."""
+    if info is not None:
+        yield b"%b@%b" % (info, ip)
+        if host is not None:
+            yield b"%b@=%b" % (info, host)
+    yield ip
+    if host is not None:
+        yield b"=" + host
+    end = ip.rfind(b".")
+    while end >= 0:
+        yield ip[: end + 1]
+        end = ip.rfind(b".", 0, end)
+    if host is not None:
+        start = host.find(b".")
+        while start >= 0:
+            yield b"=" + host[start:]
+            start = host.find(b".", start + 1)
+        yield b"="
+    yield b""
+
+
+def verdict(key: bytes, data: bytes) -> Verdict:
+    """Read a record's data; strings of unknown kind and a tail without NUL are passed over."""
+    deny = False
+    variables: list[tuple[bytes, bytes]] = []
+    for string in data.split(b"\0")[:-1]:
+        kind = string[:1]
+        if kind == b"D":
+            deny = True
+        elif kind == b"+":
+            name, equals, value = string[1:].partition(b"=")
+            if equals:
+                variables.append((name, value))
+    return Verdict(key, deny, variables)
+
+
+class Rules:
+    """An open rules file."""
+
+    __slots__ = ("_fd", "_size", "_text", "path")
+
+    def __init__(self, fd: int, path: bytes) -> None:
+        """Take over descriptor `fd`.  Raises OSError: Corrupt, or what reading says (a directory)."""
+        self._fd, self.path, self._text = fd, path, b""
+        try:
+            self._size = os.fstat(fd).st_size
+            # Read first: a directory has a size too, and must be told as one.
+            self._text = os.pread(fd, WHOLE if self._size <= WHOLE else HEADER, 0)
+            if len(self._text) < HEADER:
+                raise Corrupt(path)
+        except BaseException:
+            self.close()
+            raise
+
+    @classmethod
+    def open(cls, path: bytes) -> Rules:
+        """Raises OSError: not there, not readable, or Corrupt."""
+        return cls(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), path)
+
+    def close(self) -> None:
+        """Give the descriptor back; may be called again."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def __enter__(self) -> Rules:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def _read(self, position: int, length: int) -> bytes:
+        if position + length <= len(self._text):
+            return self._text[position : position + length]
+        if position + length > self._size:  # before any buffer is made: lengths in the file are not to be believed
+            raise Corrupt(self.path)
+        got = os.pread(self._fd, length, position)
+        if len(got) < length:
+            raise Corrupt(self.path)
+        return got
+
+    def get(self, key: bytes) -> bytes | None:
+        """The data of the first record with this key."""
+        number = 5381
+        for byte in key:
+            number = (number * 33 ^ byte) & 0xFFFFFFFF
+        table, slots = unpack_from("<II", self._text, (number & 255) * 8)
+        if not slots:
+            return None
+        if table + slots * 8 > self._size:
+            raise Corrupt(self.path)
+        slot = (number >> 8) % slots
+        for _ in range(slots):
+            stored, position = unpack_from("<II", self._read(table + slot * 8, 8))
+            if not position:
+                return None
+            if stored == number:
+                data = self._record(position, key)
+                if data is not None:
+                    return data
+            slot = slot + 1 if slot + 1 < slots else 0
+        return None
+
+    def _record(self, position: int, key: bytes) -> bytes | None:
+        keylen, datalen = unpack_from("<II", self._read(position, 8))
+        if keylen != len(key) or self._read(position + 8, keylen) != key:
+            return None
+        if datalen > LONGEST:
+            raise Corrupt(self.path)
+        return self._read(position + 8 + keylen, datalen)
+
+    def find(self, ip: bytes, host: bytes | None, info: bytes | None) -> tuple[bytes, bytes] | None:
+        """Key and raw data of the rule that decides."""
+        for key in candidates(ip, host, info):
+            data = self.get(key)
+            if data is not None:
+                return key, data
+        return None
+
+    def lookup(self, ip: bytes, host: bytes | None, info: bytes | None) -> Verdict | None:
+        """What the rules say to a connection; None: no rule, allow."""
+        found = self.find(ip, host, info)
+        return None if found is None else verdict(*found)
