@@ -20,12 +20,15 @@ import errno
 import os
 from _struct import unpack_from
 
+from ucspi.core import scan
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 HEADER = 2048
 WHOLE = 65536  # a file up to this size is read at once: cheaper than a pread per key
+_NO_SEPARATORS = bytes(byte for byte in range(256) if byte not in b":\n")
 LONGEST = 1 << 20  # bytes of one rule's data; more is taken as damage (an environment cannot hold it)
 
 
@@ -61,7 +64,7 @@ def _number(word: bytes, line: bytes) -> int:
     word = word.partition(b"\0")[0]
     if word and not word.isdigit():
         raise Malformed(line)
-    return int(word or b"0") % (1 << 64)
+    return scan.number(word)
 
 
 def instructions(text: bytes, line: bytes) -> bytes:
@@ -98,7 +101,7 @@ class Parser:
     """Push parser: blocks of text in, (key, data) out to `add`.  `ignored` hears of lines without a colon.
 
     Rules files of a million lines have few different instructions, so what follows the colon is parsed
-    once and remembered; the line loop then costs a partition and a dictionary look-up."""
+    once and remembered; blocks without anything special are then cut up and added without a loop in Python."""
 
     __slots__ = ("_add", "_ignored", "_known", "_pending", "_lines")
     MEMORY = 4096  # instructions remembered; beyond that they are parsed each time
@@ -130,13 +133,38 @@ class Parser:
             self._parse(text)
 
     def _parse(self, text: bytes) -> None:
-        lines = text.split(b"\n")
+        plain = b"-" not in text and b"#" not in text  # no range, no comment
+        if not (plain and self._all_at_once(text)):
+            self._line_by_line(text, plain)
+
+    def _all_at_once(self, text: bytes) -> bool:
+        """Add a block in which every line has one colon; False (and nothing done) for any other block."""
+        lines = text.count(b"\n") + 1
+        if text.translate(None, _NO_SEPARATORS) != b":" + b"\n:" * (lines - 1):
+            return False
+        words = text.replace(b"\n", b":").split(b":")
+        rests = words[1::2]
+        known = self._known
+        different = set(rests)
+        if len(different) + len(known) > self.MEMORY:
+            return False
+        try:
+            for rest in different - known.keys():
+                known[rest] = instructions(rest.rstrip(b" \t"), b"")
+        except Malformed:
+            return False  # to be found again, behind the good rules before it
+        for _ in map(self._add, words[::2], map(known.__getitem__, rests)):
+            pass
+        self._lines += lines
+        return True
+
+    def _line_by_line(self, text: bytes, plain: bool) -> None:
         add, known = self._add, self._known
-        plain = b"-" not in text and b"#" not in text
+        lines = text.split(b"\n")
         for index, line in enumerate(lines):
             address, _, rest = line.partition(b":")
             data = known.get(rest)
-            if plain and data is not None:
+            if data is not None and (plain or not (b"-" in address or line.startswith(b"#"))):
                 add(address, data)
             else:
                 self._rule(line, self._lines + index + 1)
