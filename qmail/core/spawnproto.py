@@ -33,7 +33,7 @@ class Command:
         return hash(self._all())
 
     def __repr__(self) -> str:
-        return "Command(%d, %r, %r, %r)" % self._all()
+        return f"Command{self._all()}"
 
     def _all(self) -> tuple[int, bytes, bytes, bytes]:
         return self.delnum, self.messid, self.sender, self.recipient
