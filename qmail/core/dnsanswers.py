@@ -1,0 +1,99 @@
+"""What the system's DNS resolver says, for mx.py: dnspython asks the servers of /etc/resolv.conf.
+
+The environment variable DNSCACHEIP, as for every program here, names other servers.  Only NXDOMAIN and an empty answer
+are answers; SERVFAIL, REFUSED, a broken packet, silence and a missing resolver are all NoAnswer, that is temporary.
+Names go out as the bytes they are, without search list; truncated answers are fetched again by TCP."""
+
+from __future__ import annotations
+
+import _socket
+
+from qmail.core import mx
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import dns.name
+    import dns.rdata
+    import dns.resolver
+
+MODULES = ("dns.resolver", "dns.rdtypes.ANY.MX", "dns.rdtypes.IN.A", "dns.rdtypes.IN.AAAA", "dns.rdtypes.ANY.CNAME")
+TRY = 2.0  # seconds before a server is asked again: a lost packet costs no more
+LIFETIME = 20.0  # seconds for one question in all; a resolver may need most of it to give up on broken servers
+
+
+class SystemAnswers(mx.Answers):
+    """The DNS.  Loads dnspython when first asked, as mail to a relay or an address literal asks nothing."""
+
+    __slots__ = ("_resolver", "_servers")
+
+    def __init__(self, env: Mapping[bytes, bytes]) -> None:
+        self._servers = env.get(b"DNSCACHEIP", b"").decode("ascii", "replace").split()
+        self._resolver: dns.resolver.Resolver | None = None
+
+    def exchangers(self, name: bytes) -> list[tuple[int, bytes]]:
+        """MX records of `name`."""
+        found = []
+        for record in self._ask(name, "MX"):
+            labels = record.exchange.labels  # type: ignore[attr-defined]
+            found.append((int(record.preference), b".".join(labels[:-1])))  # type: ignore[attr-defined]
+        return found
+
+    def addresses(self, name: bytes) -> list[bytes]:
+        """A, then AAAA records.  Where one kind is answered and the other is not, what was answered does."""
+        found: list[bytes] = []
+        unanswered: mx.NoAnswer | None = None
+        for rdtype in ("A", "AAAA"):
+            try:
+                found += [_text(record.address) for record in self._ask(name, rdtype)]  # type: ignore[attr-defined]
+            except mx.NoAnswer as e:
+                unanswered = e
+        if unanswered and not found:
+            raise unanswered
+        return found
+
+    def _ask(self, name: bytes, rdtype: str) -> list[dns.rdata.Rdata]:
+        import dns.exception  # 110 ms when not preloaded
+        import dns.resolver
+
+        question = _name(name)
+        if question is None:
+            return []
+        try:
+            if self._resolver is None:
+                self._resolver = self._make()
+            answer = self._resolver.resolve(question, rdtype, search=False, raise_on_no_answer=False)
+        except dns.resolver.NXDOMAIN:
+            return []
+        except (dns.exception.DNSException, OSError):
+            raise mx.NoAnswer from None
+        return [] if answer.rrset is None else list(answer.rrset)
+
+    def _make(self) -> dns.resolver.Resolver:
+        import dns.resolver
+
+        resolver = dns.resolver.Resolver(configure=not self._servers)
+        if self._servers:
+            resolver.nameservers = list(self._servers)
+        resolver.timeout, resolver.lifetime = TRY, LIFETIME
+        return resolver
+
+
+def _name(name: bytes) -> dns.name.Name | None:
+    """The absolute DNS name, or None for what cannot be one: nobody has such a name."""
+    import dns.exception
+    import dns.name
+
+    if not name.rstrip(b"."):
+        return None
+    try:
+        return dns.name.Name((*name.removesuffix(b".").split(b"."), b""))
+    except dns.exception.DNSException:
+        return None
+
+
+def _text(address: str) -> bytes:
+    """An address as inet_ntop writes it, which is how ipme writes ours."""
+    family = _socket.AF_INET6 if ":" in address else _socket.AF_INET
+    return _socket.inet_ntop(family, _socket.inet_pton(family, address)).encode()
