@@ -66,6 +66,11 @@ def read_within(fd: int, size: int, timeout: float) -> bytes:
             continue
 
 
+def wait_readable(fd: int, timeout: float) -> None:
+    """Wait until there is something to read, or the end; TimeoutError if nothing comes for `timeout` seconds."""
+    _wait(fd, select.POLLIN, timeout)
+
+
 def write_within(fd: int, data: bytes, timeout: float) -> None:
     """Write all of `data`; TimeoutError if the other side takes nothing for `timeout` seconds."""
     view = memoryview(data)
