@@ -1,0 +1,282 @@
+"""What becomes of a queued message's files: preprocessed, delivered, bounced, removed.  INTERNALS, qmail-send(8).
+
+    info/   b"F" sender 0x00                    its mtime is the birth of the message
+    local/, remote/   ( b"T" recipient 0x00 )*  T turns to D in place when done; mtime is the next attempt
+    bounce/ paragraphs for the bounce message
+
+Preprocessed exactly when todo is unlinked, dead exactly when info is.  A crash may repeat a delivery or a bounce; it
+must never lose a message, so that every name lasts before the one it replaces goes."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+
+from qmail.core import envelope
+from qmail.core.queuedir import BLOCK, EXCLUSIVE, OSSIFIED, Queue, sync_directory
+from ucspi.core import scan, streams
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LOCAL, REMOTE = b"local", b"remote"  # the channels
+
+
+class Trouble(Exception):
+    """What could not be done, as qmail-send logs it: `unable to create info/8/123`."""
+
+    def __init__(self, text: bytes) -> None:
+        super().__init__(text)
+        self.text = text
+
+
+class _Growing:
+    """A file of info, local or remote while it is written."""
+
+    __slots__ = ("_data", "_fd", "_path", "_size", "name")
+
+    def __init__(self, queue: Queue, name: bytes) -> None:
+        self.name = name
+        self._path = queue.at(name)
+        self._data: list[bytes] = []
+        self._size = 0
+        try:
+            self._fd = os.open(self._path, EXCLUSIVE, 0o600)
+        except OSError as error:
+            raise Trouble(b"unable to create " + name) from error
+
+    def write(self, data: bytes) -> None:
+        self._data.append(data)
+        self._size += len(data)
+        if self._size >= BLOCK:
+            self._flush()
+
+    def sync(self) -> None:
+        self._flush()
+        try:
+            os.fsync(self._fd)
+            sync_directory(os.path.dirname(self._path))
+        except OSError as error:
+            raise Trouble(b"trouble fsyncing " + self.name) from error
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+    def _flush(self) -> None:
+        data, self._data, self._size = b"".join(self._data), [], 0
+        try:
+            streams.write_all(self._fd, data)
+        except OSError as error:
+            raise Trouble(b"trouble writing to " + self.name) from error
+
+
+class Preprocessing:
+    """todo/N on its way to info/N, local/N and remote/N: records(), sender(), recipient(), commit(), close().
+
+    Raises Trouble.  Until commit() returns nothing has happened: the next try removes the traces of this one."""
+
+    __slots__ = ("_files", "_queue", "_todo", "n", "size")
+
+    def __init__(self, queue: Queue, n: int) -> None:
+        self._queue = queue
+        self.n = n
+        self._files: dict[bytes, _Growing] = {}
+        try:
+            self._todo = os.open(queue.todo(n), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            raise Trouble(b"unable to open " + queue.todo_name(n)) from error
+        try:
+            self.size = self._stat_mess()
+            # An earlier try may have got anywhere before a crash.  While todo exists none of these count.
+            for kind in (LOCAL, REMOTE, b"info"):
+                self._unlink(queue.split_name(kind, n))
+            self._files[b"info"] = _Growing(queue, queue.info_name(n))
+        except Trouble:
+            self.close()
+            raise
+
+    def records(self) -> Iterator[bytes]:
+        """Yield the records of todo, letter first, without 0x00."""
+        try:
+            yield from envelope.records(streams.blocks(self._todo))
+        except OSError as error:
+            raise Trouble(b"trouble reading " + self._queue.todo_name(self.n)) from error
+
+    def sender(self, sender: bytes) -> None:
+        """Write the sender to info."""
+        self._files[b"info"].write(b"F%b\0" % sender)
+
+    def recipient(self, channel: bytes, address: bytes) -> None:
+        """Add a recipient to a channel."""
+        if channel not in self._files:
+            self._files[channel] = _Growing(self._queue, self._queue.split_name(channel, self.n))
+        self._files[channel].write(b"T%b\0" % address)
+
+    @property
+    def channels(self) -> list[bytes]:
+        """The channels that have recipients."""
+        return [channel for channel in (LOCAL, REMOTE) if channel in self._files]
+
+    def commit(self) -> None:
+        """Make the new files last; only then may qmail-clean be asked to unlink intd and todo.
+
+        Bytes and names both: were todo to go before the name of a channel file lasts, a crash would lose its
+        recipients."""
+        for kind in (b"info", LOCAL, REMOTE):
+            if kind in self._files:
+                self._files[kind].sync()
+
+    def close(self) -> None:
+        """Close all files; after commit(), or to give up."""
+        os.close(self._todo)
+        for file in self._files.values():
+            file.close()
+
+    def _stat_mess(self) -> int:
+        try:
+            return os.stat(self._queue.mess(self.n)).st_size
+        except OSError as error:
+            raise Trouble(b"unable to stat " + self._queue.mess_name(self.n)) from error
+
+    def _unlink(self, name: bytes) -> None:
+        try:
+            remove(self._queue.at(name))
+        except OSError as error:
+            raise Trouble(b"unable to unlink " + name) from error
+
+
+def numbers(queue: Queue, name: bytes) -> Iterator[int]:
+    """Yield the message numbers found in a directory (`todo`, `info/7`); opens it at once, which may raise OSError."""
+    entries = os.scandir(queue.at(name))
+    return (scan.number(entry.name) for entry in entries if scan.is_number(entry.name))
+
+
+def info(queue: Queue, n: int) -> tuple[bytes, int]:
+    """Return (sender, birth) of a preprocessed message.  Raises OSError, also for a file that is no info."""
+    fd = os.open(queue.info(n), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        birth = int(os.fstat(fd).st_mtime)
+        record, end, _ = streams.read_all(fd).partition(b"\0")
+    finally:
+        os.close(fd)
+    if not end or record[:1] != b"F":
+        raise OSError(errno.EBADMSG, "no sender", queue.info(n))
+    return record[1:], birth
+
+
+def mark_done(queue: Queue, channel: bytes, n: int, offset: int) -> None:
+    """Turn the record at `offset` of a channel file to D.  Raises OSError.
+
+    Not synced, as ever: a crash that takes the mark back repeats the delivery."""
+    fd = os.open(queue.at(queue.split_name(channel, n)), os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        os.pwrite(fd, b"D", offset)
+    finally:
+        os.close(fd)
+
+
+def append_bounce(queue: Queue, n: int, paragraph: bytes) -> None:
+    """Add a paragraph to bounce/N; comes before mark_done.  Raises OSError, and then has added nothing.
+
+    Synced, unlike the original: a recipient marked done by a crash that ate the text would fail without a word."""
+    path = queue.bounce(n)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+    try:
+        size = os.fstat(fd).st_size
+        try:
+            streams.write_all(fd, paragraph)
+            os.fsync(fd)
+            if not size:
+                sync_directory(os.path.dirname(path))
+        except OSError:
+            os.ftruncate(fd, size)
+            raise
+    finally:
+        os.close(fd)
+
+
+def exists(path: bytes) -> bool:
+    """True if there is such a file, False if surely not.  OSError: nobody knows, so do nothing that relies on it."""
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def remove(path: bytes) -> None:
+    """Unlink; what is gone already is fine.  Raises OSError."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+
+
+def next_attempt(queue: Queue, channel: bytes, n: int) -> int | None:
+    """Return when a channel file is due, None if there is none.  Raises OSError."""
+    try:
+        return int(os.stat(queue.at(queue.split_name(channel, n))).st_mtime)
+    except FileNotFoundError:
+        return None
+
+
+def set_next_attempt(queue: Queue, channel: bytes, n: int, when: int) -> None:
+    """Keep the time of the next attempt over a restart.  Raises OSError."""
+    os.utime(queue.at(queue.split_name(channel, n)), (when, when))
+
+
+def take_mutex(queue: Queue) -> int:
+    """Be the only qmail-send of this queue, for as long as the descriptor returned is open.
+
+    Raises BlockingIOError if there is one already, another OSError if the mutex cannot be opened."""
+    fd = os.open(queue.at(b"lock/sendmutex"), os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
+
+
+def is_leftover(queue: Queue, n: int, now: int) -> bool:
+    """True if mess/N was given up long ago: older than any reception lasts, and neither info nor todo points at it.
+
+    What cannot be judged stays.  atime, because it is set when the file is made and moves only forward."""
+    try:
+        if now <= int(os.stat(queue.mess(n)).st_atime) + OSSIFIED:
+            return False
+        return not exists(queue.info(n)) and not exists(queue.todo(n))
+    except OSError:
+        return False
+
+
+def remove_message(queue: Queue, n: int) -> None:
+    """qmail-clean's `foop`: from S2 or S3 to S1.  Raises OSError; then the second file was not tried.
+
+    The envelope first: nobody would look for it once mess is gone."""
+    remove(queue.intd(n))
+    remove(queue.mess(n))
+
+
+def remove_todo(queue: Queue, n: int) -> None:
+    """qmail-clean's `todo`: from S4 to S5.  Raises OSError; then the second file was not tried.
+
+    intd first: after todo nobody would look for it, and its number must become free."""
+    remove(queue.intd(n))
+    remove(queue.todo(n))
+
+
+def remove_old_pids(queue: Queue, now: int) -> None:
+    """Unlink what receptions that died early left in pid/.  Errors do not matter: it is tried again."""
+    try:
+        with os.scandir(queue.at(b"pid")) as entries:
+            for entry in entries:
+                try:
+                    if int(entry.stat(follow_symlinks=False).st_atime) + OSSIFIED <= now:
+                        os.unlink(entry.path)
+                except OSError:
+                    continue
+    except OSError:
+        return
