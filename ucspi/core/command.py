@@ -48,6 +48,12 @@ class Value(Flag):
         self.metavar = metavar
 
 
+class Attached(Value):
+    """An option whose value is attached or missing; the next word is never its value."""
+
+    __slots__ = ()
+
+
 class Call:
     """One run of one program: its words, its environment, and what it may become."""
 
@@ -123,6 +129,7 @@ class Program:
         self.usage_exit = usage_exit
         self.preload = tuple(preload)
         self.title = title
+        self._attached = frozenset(option.letter for option in options if isinstance(option, Attached))
         self._takes_value = {option.letter: option.metavar is not None for option in options}
 
     def entry(self, body: Callable[[Call], int]) -> Main:
@@ -191,7 +198,7 @@ class Program:
             if not takes_value:
                 options.append((letter, None))
                 continue
-            if i + 1 < len(word):
+            if i + 1 < len(word) or letter in self._attached:
                 options.append((letter, word[i + 1 :]))
                 return at
             if at >= len(argv):
