@@ -97,6 +97,10 @@ class Process(Chain):
             except Become as following:
                 main, argv, env = load(following.module), following.argv, following.env
 
+    def status(self, main: Main, argv: Sequence[bytes], env: Mapping[bytes, bytes]) -> int:
+        """Run a chain to its end.  Returns a wait status: the exit code times 256."""
+        return self.run(main, argv, env) << 8
+
 
 class Worker(Process):
     """A process that must survive what it runs."""
@@ -109,9 +113,9 @@ class Worker(Process):
         raise Became(self.spawn(file, argv, env, {}, None))
 
     def status(self, main: Main, argv: Sequence[bytes], env: Mapping[bytes, bytes]) -> int:
-        """Run a chain to its end.  Returns a wait status: the exit code times 256, or what the foreign program died of."""
+        """As above, or what the foreign program that the chain became died of."""
         try:
-            return self.run(main, argv, env) << 8
+            return super().status(main, argv, env)
         except Became as foreign:
             return os.waitpid(foreign.pid, 0)[1]
 

@@ -1,0 +1,48 @@
+# make run     the mail host, in the foreground, on ports of its own
+# make test    the whole test suite
+# make check   formatter, linter, types, quick tests
+# make bench   speed, side by side with the originals and with Postfix
+
+PYTHON ?= python3
+INSTANCE ?= instance
+SMTP_PORT ?= 2525
+POP3_PORT ?= 2110
+PYTEST ?=
+VENV = .venv
+BIN = $(VENV)/bin
+
+.PHONY: run test check format bench clean
+
+run: $(VENV)/installed
+	@$(BIN)/qmail-instance -s 127.0.0.1:$(SMTP_PORT) -p 127.0.0.1:$(POP3_PORT) $(INSTANCE)
+	@exec $(BIN)/qmail-serve $(INSTANCE)
+
+test: $(VENV)/tools
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup $(PYTEST)
+
+check: $(VENV)/tools
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m "not slow" --ignore=tests/system $(PYTEST)
+
+format: $(VENV)/tools
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/tools
+	$(BIN)/python -m bench
+
+$(VENV)/installed: setup.cfg pyproject.toml ucspi/core/launchers.py
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	$(BIN)/python -m ucspi.core.launchers
+	@touch $@
+
+$(VENV)/tools: $(VENV)/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test,check]'
+	$(BIN)/python -m ucspi.core.launchers
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info
