@@ -24,7 +24,11 @@ class Shell(Delivery):
             return b"Kno child"
         if self.command.sender == b"no process":
             raise BlockingIOError
-        actions = [(os.POSIX_SPAWN_DUP2, message, 0), (os.POSIX_SPAWN_DUP2, output, 1), (os.POSIX_SPAWN_DUP2, output, 2)]
+        actions = [
+            (os.POSIX_SPAWN_DUP2, message, 0),
+            (os.POSIX_SPAWN_DUP2, output, 1),
+            (os.POSIX_SPAWN_DUP2, output, 2),
+        ]
         return os.posix_spawn("/bin/sh", ["sh", "-c", self.command.sender], os.environ, file_actions=actions)
 
     def finish(self, status: int, output: bytes) -> bytes | None:

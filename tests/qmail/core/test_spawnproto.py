@@ -42,7 +42,9 @@ def test_a_reader_that_is_left_after_one_command_still_has_the_next() -> None:
 
 
 @pytest.mark.parametrize(("data", "expected"), REPORTS)
-def test_reports_come_out_the_same_whole_and_byte_by_byte(data: bytes, expected: list[tuple[int, bytes, bytes]]) -> None:
+def test_reports_come_out_the_same_whole_and_byte_by_byte(
+    data: bytes, expected: list[tuple[int, bytes, bytes]]
+) -> None:
     slow = ReportReader()
     assert list(ReportReader().feed(data)) == expected
     assert [r for i in range(len(data)) for r in slow.feed(data[i : i + 1])] == expected
