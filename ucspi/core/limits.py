@@ -1,16 +1,15 @@
 """Soft resource limits, and what an interpreter needs on top of them.  softlimit(1).
 
-An administrator who writes `softlimit -m 20000000` means 20 MB for the program's work.  A Python interpreter maps about
-as much before its first statement.  So for a program of ours the memory limits are taken on top of what this process and
-the modules of the coming chain use already; for any other program the numbers are exact.
+An administrator who writes `softlimit -m 20000000` means 20 MB for the program's work.  A Python interpreter maps
+about as much before its first statement.  So for a program of ours the memory limits are taken on top of what this
+process and the modules of the coming chain use already; for any other program the numbers are exact.
 
-Such a program may come later in the same chain (softlimit, our tcpserver, somebody's qmail-smtpd).  So the exact numbers
-travel with the chain in the environment variable UCSPI_LIMITS, as `as=20000000 data=20000000`; whoever execs or spawns a
-foreign program calls `foreign`, which takes the variable out and imposes what it says."""
+Such a program may come later in the same chain (softlimit, our tcpserver, somebody's qmail-smtpd).  So the exact
+numbers travel with the chain in the environment variable UCSPI_LIMITS, as `as=20000000 data=20000000`; whoever execs or
+spawns a foreign program calls `foreign`, which takes the variable out and imposes what it says."""
 
 from __future__ import annotations
 
-import os
 import resource
 
 TYPE_CHECKING = False

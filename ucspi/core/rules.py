@@ -76,7 +76,7 @@ def instructions(text: bytes, line: bytes) -> bytes:
     else:
         raise Malformed(line)
     while text:
-        name, equals, quoted = text.partition(b"=")
+        name, _, quoted = text.partition(b"=")
         if not name.startswith(b",") or not quoted:
             raise Malformed(line)
         value, end, text = quoted[1:].partition(quoted[:1])
@@ -103,7 +103,7 @@ class Parser:
     Rules files of a million lines have few different instructions, so what follows the colon is parsed
     once and remembered; blocks without anything special are then cut up and added without a loop in Python."""
 
-    __slots__ = ("_add", "_ignored", "_known", "_pending", "_lines")
+    __slots__ = ("_add", "_ignored", "_known", "_lines", "_pending")
     MEMORY = 4096  # instructions remembered; beyond that they are parsed each time
 
     def __init__(

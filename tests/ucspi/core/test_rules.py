@@ -67,7 +67,8 @@ def test_a_line_becomes_these_records(text: bytes, records: list[tuple[bytes, by
     "line",
     [
         b"a:allowed", b"a:denyx", b'a:allow ,A="x"', b'a:allow,A="x', b"a:allow,A=", b'a:allow,A="x"B="y"',
-        b"a:allow,", b"a:", b"a:DENY", b"a: deny", b"a:deny\r", b"a-b.example:deny", b"1.2.3x-4:deny", b"1-2-3:deny", b":",
+        b"a:allow,", b"a:", b"a:DENY", b"a: deny", b"a:deny\r", b"a-b.example:deny", b"1.2.3x-4:deny", b"1-2-3:deny",
+        b":",
     ],
 )  # fmt: skip
 def test_a_bad_line_stops_and_is_reported_without_its_blanks(line: bytes) -> None:
@@ -91,7 +92,8 @@ def test_a_line_without_colon_is_ignored_and_told_with_its_number() -> None:
 
 TEXT = st.lists(
     st.sampled_from(
-        [b"1.2.3.4", b"10.0.0.", b"=host", b":", b"allow", b"deny", b",", b'A="x"', b"\n", b"\n", b" ", b"#", b"-", b"7", b".", b"="]
+        [b"1.2.3.4", b"10.0.0.", b"=host", b":", b"allow", b"deny", b",", b'A="x"', b"\n", b"\n"]
+        + [b" ", b"#", b"-", b"7", b".", b"=", b":allow\n", b":deny\n"]
     )
 ).map(b"".join)
 
@@ -133,7 +135,9 @@ def test_the_first_key_in_this_order_decides(tmp_path: Path) -> None:
         (b".x", None, [b"1.2", b"=.x", b"1.", b"=.x", b"=", b""]),
     ],
 )
-def test_unset_names_are_skipped_and_empty_ones_count(host: bytes | None, info: bytes | None, keys: list[bytes]) -> None:
+def test_unset_names_are_skipped_and_empty_ones_count(
+    host: bytes | None, info: bytes | None, keys: list[bytes]
+) -> None:
     assert list(rules.candidates(b"1.2", host, info)) == keys
 
 
