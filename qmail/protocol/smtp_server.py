@@ -2,6 +2,7 @@
 
 Bytes in, events out; no socket, file, clock or environment.  An event is a reply, as bytes to be written, or one of:
 
+    Own            question: is this one of our own IP addresses?
     Recipient      question: may mail for this address come in?
     Open           question: start a mail in the queue (and write the trace line)?
     Block          the next bytes of the mail
@@ -18,7 +19,7 @@ from qmail.protocol.smtp_data import BareLF, DataDecoder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     Verb = Callable[["Session", bytes], Iterable["Event"]]
 
@@ -46,6 +47,16 @@ TIMEOUT = b"451 timeout (#4.4.2)\r\n"
 NO_MEMORY = b"421 out of memory (#4.3.0)\r\n"
 NO_CONTROLS = b"421 unable to read controls (#4.3.0)\r\n"
 NO_ADDRESSES = b"421 unable to figure out my IP addresses (#4.3.0)\r\n"
+
+
+class Own:
+    """Is `ip`, IPv4 as inet_ntop writes it, an address of this host?"""
+
+    __slots__ = ("answer", "ip")
+
+    def __init__(self, ip: bytes) -> None:
+        self.ip = ip
+        self.answer = False
 
 
 class Recipient:
@@ -101,13 +112,13 @@ class End:
         self.code = code
 
 
-Event = bytes | Recipient | Open | Block | Close | End
+Event = bytes | Own | Recipient | Open | Block | Close | End
 
 
 class Settings:
     """What the administrator decided: the name and text of the greeting, who may not send, how much."""
 
-    __slots__ = ("badmailfrom", "databytes", "greeting", "here", "relayclient")
+    __slots__ = ("badmailfrom", "databytes", "greeting", "localiphost", "relayclient")
 
     def __init__(
         self,
@@ -116,16 +127,16 @@ class Settings:
         badmailfrom: frozenset[bytes] = frozenset(),
         databytes: int = 0,
         relayclient: bytes | None = None,
-        here: tuple[bytes, frozenset[bytes]] | None = None,
+        localiphost: bytes | None = None,
     ) -> None:
         """`badmailfrom`: addresses and @domains in lower case.  `databytes`: 0 is no limit.  `relayclient`: for a
-        client that may send to anybody, what to put behind each recipient.  `here`: the name that stands for our own
-        IP addresses in the likes of x@[127.0.0.1], and these addresses."""
+        client that may send to anybody, what to put behind each recipient.  `localiphost`: the name to put for our own
+        IP addresses in the likes of x@[127.0.0.1]."""
         self.greeting = greeting
         self.badmailfrom = badmailfrom
         self.databytes = databytes
         self.relayclient = relayclient
-        self.here = here
+        self.localiphost = localiphost
 
 
 class Session:
@@ -197,19 +208,20 @@ class Session:
         lines = (self._settings.greeting, *KEYWORDS)
         return (b"".join([b"250-%b\r\n" % line for line in lines[:-1]]) + b"250 %b\r\n" % lines[-1],)
 
-    def _mail(self, argument: bytes) -> Iterable[Event]:
-        address = self._address(argument)
+    def _mail(self, argument: bytes) -> Iterator[Event]:
+        address = yield from self._address(argument)
         if address is None:
-            return (SYNTAX,)
+            yield SYNTAX
+            return
         self._sender, self._recipients = address, []
         self._barred = self._is_bad(address)  # told at RCPT only, as ever
-        return (OK,)
+        yield OK
 
     def _rcpt(self, argument: bytes) -> Iterator[Event]:
         if self._sender is None:
             yield MAIL_FIRST
             return
-        address = self._address(argument)
+        address = yield from self._address(argument)
         if address is None:
             yield SYNTAX
             return
@@ -243,12 +255,14 @@ class Session:
     def _quit(self, argument: bytes) -> Iterable[Event]:
         return self._end(b"221 %b\r\n" % self._settings.greeting, 0)
 
-    def _address(self, argument: bytes) -> bytes | None:
+    def _address(self, argument: bytes) -> Generator[Event, None, bytes | None]:
         """The address in an argument, None if it is too long.  What follows it (SIZE=…) is for later extensions."""
         address, _parameters = smtp_address.parse(argument)
-        if self._settings.here is not None:
-            name, own = self._settings.here
-            if smtp_address.literal(address) in own:
+        name = self._settings.localiphost
+        if name is not None and (ip := smtp_address.literal(address)) is not None:
+            question = Own(ip)
+            yield question
+            if question.answer:
                 address = address[: address.rindex(b"@") + 1] + name
         return address if len(address) <= smtp_address.LONGEST else None
 
