@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     import dns.rdata
     import dns.resolver
 
-MODULES = ("dns.resolver", "dns.rdtypes.ANY.MX", "dns.rdtypes.IN.A", "dns.rdtypes.IN.AAAA", "dns.rdtypes.ANY.CNAME")
+RECORDS = ("ANY.CNAME", "ANY.MX", "ANY.NS", "ANY.SOA", "IN.A", "IN.AAAA")  # what dnspython would load when it sees one
+MODULES = ("dns.resolver", *(f"dns.rdtypes.{record}" for record in RECORDS))
 TRY = 2.0  # seconds before a server is asked again: a lost packet costs no more
 LIFETIME = 20.0  # seconds for one question in all; a resolver may need most of it to give up on broken servers
 
