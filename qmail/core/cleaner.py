@@ -8,8 +8,6 @@ trip serves a batch.  A batch must fit into the pipe, or the two would wait for 
 
 from __future__ import annotations
 
-import os
-
 from ucspi.core.streams import read_some, write_all
 
 TYPE_CHECKING = False
@@ -38,7 +36,7 @@ class Cleaner:
         for start in range(0, len(names), BATCH):
             batch = names[start : start + BATCH]
             answers = self._ask(batch)
-            for name, answer in zip(batch, answers):
+            for name, answer in zip(batch, answers, strict=False):  # answers may end early
                 if answer != ord("+"):
                     self._log(b"warning: qmail-clean unable to clean up %b\n" % name)
                 done.append(answer == ord("+"))

@@ -7,6 +7,11 @@ before a line: the logger that reads the pipe does."""
 from __future__ import annotations
 
 import os
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # A newline turns into "/", so that the lines of a report stay apart; blanks, controls, bytes above 126, and "%" (which
 # a logger might hand to syslog as a format) turn into "_".
@@ -54,6 +59,7 @@ def status(used: tuple[int, int], limit: tuple[int, int], exiting: bool) -> byte
     return b"status: local %d/%d remote %d/%d%b\n" % (used[0], limit[0], used[1], limit[1], tail)
 
 
+PATIENCE = 10  # seconds between tries of what must not fail
 EXITING = b"status: exiting\n"
 
 
@@ -85,11 +91,12 @@ def alert(text: bytes) -> bytes:
 class Log:
     """The way to the logger.  Lines of one turn travel in one write: the logger wakes once for all of them."""
 
-    __slots__ = ("_fd", "_lines", "_size")
+    __slots__ = ("_fd", "_lines", "_size", "_sleep")
     FULL = 16384  # flush in mid-turn beyond this, so that no turn holds many lines back
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, sleep: Callable[[float], None] = time.sleep) -> None:
         self._fd = fd
+        self._sleep = sleep
         self._lines: list[bytes] = []
         self._size = 0
 
@@ -99,6 +106,12 @@ class Log:
         self._size += len(line)
         if self._size > self.FULL:
             self.flush()
+
+    def stall(self, text: bytes) -> None:
+        """Alert, and wait: the caller can do nothing but try again until somebody has repaired what is broken."""
+        self(alert(text))
+        self.flush()
+        self._sleep(PATIENCE)
 
     def flush(self) -> None:
         """Write what is held.  A dead logger must not stop the mail: its lines are lost, and nobody hears of it."""

@@ -1,0 +1,92 @@
+"""All messages that qmail-send knows of and is not working on, by what comes next for them.  qmail-send(8), INTERNALS.
+
+    channels   a pass over local/N or remote/N is due at a time
+    done       neither is left: bounce, then remove the message
+    unjudged   the files could not be looked at; look again later
+
+It is memory only: made from the queue at start, and written back at exit as modification times of local/N and remote/N.
+Between the two nothing is lost by a crash but the schedule, and messages are tried too soon."""
+
+from __future__ import annotations
+
+from qmail.core import logline, queuefiles
+from qmail.core.queuedir import SPLIT
+from qmail.core.schedule import SYSFAIL, Schedule
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from qmail.core.queuedir import Queue
+
+
+class Backlog:
+    """The schedules."""
+
+    __slots__ = ("_log", "_queue", "channels", "done", "unjudged")
+
+    def __init__(self, queue: Queue, log: logline.Log) -> None:
+        self._queue, self._log = queue, log
+        self.channels = (Schedule(), Schedule())
+        self.done = Schedule()
+        self.unjudged = Schedule()
+
+    def load(self, now: int) -> None:
+        """Take in every preprocessed message of the queue, at start.
+
+        Waits for a directory that cannot be read: to go on without would be to forget the mail in it."""
+        for split in range(SPLIT):
+            name = b"info/%d" % split
+            while True:
+                try:
+                    numbers = list(queuefiles.numbers(self._queue, name))
+                    break
+                except OSError:
+                    self._log.stall(b"unable to opendir %b, sleeping..." % name)
+            for number in numbers:
+                self.judge(number, now)
+
+    def judge(self, number: int, now: int) -> None:
+        """Find out from the queue where a preprocessed message stands."""
+        name = self._queue.info_name(number)
+        found: list[tuple[Schedule, int]] = []
+        try:
+            if not queuefiles.exists(self._queue.at(name)):
+                return
+            name = self._queue.todo_name(number)
+            if queuefiles.exists(self._queue.at(name)):
+                return  # we died while info was being written; preprocessing will come round to it
+            for kind, channel in zip(logline.CHANNELS, self.channels, strict=True):
+                name = self._queue.split_name(kind, number)
+                when = queuefiles.next_attempt(self._queue, kind, number)
+                if when is not None:
+                    found.append((channel, when))
+        except OSError:
+            self._log(logline.warning(b"unable to stat %b; will try again later" % name))
+            self.unjudged.add(now + SYSFAIL, number)
+            return
+        for channel, when in found or [(self.done, now)]:
+            channel.add(when, number)
+
+    def rejudge(self, now: int) -> None:
+        """Look again at one message that could not be judged."""
+        if self.unjudged.due(now):
+            self.judge(self.unjudged.pop()[1], now)
+
+    def wake(self, latest: int) -> int:
+        """When a message has to be wound up or judged at the earliest, `latest` if not before."""
+        return self.unjudged.earliest(self.done.earliest(latest))
+
+    def all_now(self, now: int) -> None:
+        """ALRM: every message waits no longer."""
+        for channel in self.channels:
+            channel.all_now(now)
+
+    def save(self) -> None:
+        """Write the times of the next attempts into the queue, where the next qmail-send looks for them."""
+        for kind, channel in zip(logline.CHANNELS, self.channels, strict=True):
+            while channel:
+                when, number = channel.pop()
+                try:
+                    queuefiles.set_next_attempt(self._queue, kind, number, when)
+                except OSError:
+                    name = self._queue.split_name(kind, number)
+                    self._log(logline.warning(b"unable to utime %b; message will be retried too soon" % name))

@@ -1,0 +1,230 @@
+"""Passes over the recipients of due messages, and what their reports lead to.  qmail-send(8).
+
+One message per channel is open at a time; its file is read in order, and each record that is not done becomes a
+delivery as soon as there is a slot.  When the last report of a message is in, its file is removed if all is done, else
+the message goes back to the schedule.  What is out lives in memory only: after a crash it is delivered again."""
+
+from __future__ import annotations
+
+import os
+
+from qmail.core import bounce, envelope, logline, queuefiles, schedule
+from qmail.core.job import Delivery, Job
+from qmail.core.rewrite import verp
+from ucspi.core.streams import blocks
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from qmail.core.backlog import Backlog
+    from qmail.core.channel import Channel
+    from qmail.core.queuedir import Queue
+    from qmail.core.settings import Settings
+
+TURN = 500  # records one channel may read in a turn: done ones cost no slot, and a list may have a hundred thousand
+
+
+class Pass:
+    """The message whose recipients are being read, and how far."""
+
+    __slots__ = ("fd", "job", "position", "records")
+
+    def __init__(self, fd: int, job: Job) -> None:
+        self.fd = fd
+        self.job = job
+        self.records: Iterator[bytes] = envelope.records(blocks(fd, 8192))
+        self.position = 0
+
+
+class Deliveries:
+    """Both channels.  `exiting` (TERM, or a lost connection) means that nothing new starts."""
+
+    def __init__(
+        self,
+        channels: Sequence[Channel],
+        queue: Queue,
+        backlog: Backlog,
+        settings: Settings,
+        log: logline.Log,
+    ) -> None:
+        self.channels = channels
+        self.exiting = any(channel.lost for channel in channels)
+        self._queue, self._backlog, self._settings, self._log = queue, backlog, settings, log
+        self._passes: list[Pass | None] = [None for _ in channels]
+        self._jobs = 0
+        self._most_jobs = sum(channel.limit for channel in channels)
+        self._last_id = 0
+
+    def status(self) -> None:
+        """Log how many deliveries are out."""
+        local, remote = self.channels
+        self._log(logline.status((local.used, remote.used), (local.limit, remote.limit), self.exiting))
+
+    @property
+    def settled(self) -> bool:
+        """Is nothing out that could still be reported?"""
+        return not any(channel.used and not channel.lost for channel in self.channels)
+
+    # What to do now, and when to come back
+
+    def start_due(self, now: int) -> None:
+        """Start what is due, as far as there are slots."""
+        for channel in self.channels:
+            for _ in range(TURN):
+                if self.exiting or not channel.available or not self._step(channel, now):
+                    break
+            channel.flush()
+        self.watch()
+
+    def wake(self, latest: int) -> int:
+        """When there is something to start at the earliest, `latest` if not before; 0: at once."""
+        if self.exiting:
+            return latest
+        for channel, opened in zip(self.channels, self._passes, strict=True):
+            if not channel.available:
+                continue  # a report will wake us
+            if opened:
+                return 0
+            if self._jobs < self._most_jobs:
+                latest = self._backlog.channels[channel.index].earliest(latest)
+        return latest
+
+    def watch(self) -> None:
+        """A lost spawn program ends qmail-send: whoever started it starts all of them anew."""
+        if any(channel.lost for channel in self.channels):
+            self.exiting = True
+
+    # Passes
+
+    def _step(self, channel: Channel, now: int) -> bool:
+        """Open a message, or take one record of the open one.  False: nothing is due."""
+        opened = self._passes[channel.index]
+        if opened is None:
+            due = self._backlog.channels[channel.index]
+            if self._jobs >= self._most_jobs or not due.due(now):
+                return False
+            self._open(channel, due.pop()[1], now)
+            return True
+        job = opened.job
+        try:
+            record = next(opened.records, None)
+        except OSError:
+            self._log(logline.warning(b"trouble reading %b; will try again later" % self._name(job)))
+            self._close(opened, now, complete=False)
+            return True
+        if record is None:
+            self._close(opened, now, complete=True)
+        elif record[:1] == b"T":
+            self._start(channel, opened, record[1:])
+            opened.position += len(record) + 1
+        elif record[:1] == b"D":
+            opened.position += len(record) + 1
+        else:
+            self._log(logline.warning(b"unknown record type in %b!" % self._name(job)))
+            self._close(opened, now, complete=False)
+        return True
+
+    def _open(self, channel: Channel, number: int, now: int) -> None:
+        trouble = kind = logline.CHANNELS[channel.index]
+        try:
+            fd = queuefiles.open_recipients(self._queue, kind, number)
+            trouble = b"info"
+            try:
+                sender, birth = queuefiles.info(self._queue, number)
+            except OSError:
+                os.close(fd)
+                raise
+        except OSError:
+            name = self._queue.split_name(trouble, number)
+            self._log(logline.warning(b"trouble opening %b; will try again later" % name))
+            self._backlog.channels[channel.index].add(now + schedule.SYSFAIL, number)
+            return
+        retry = schedule.next_attempt(birth, now, channel.index)
+        last = now > birth + self._settings.lifetime
+        self._passes[channel.index] = Pass(fd, Job(channel.index, number, sender, retry, last))
+        self._jobs += 1
+
+    def _start(self, channel: Channel, opened: Pass, recipient: bytes) -> None:
+        job = opened.job
+        self._last_id += 1
+        delivery = Delivery(self._last_id, job, opened.position, recipient)
+        job.left += 1
+        job.out += 1
+        channel.start(delivery, self._queue.messid(job.number), verp(job.sender, recipient))
+        self._log(logline.starting(delivery.id, job.number, channel.index, recipient))
+        self.status()
+
+    def _close(self, opened: Pass, now: int, complete: bool) -> None:
+        os.close(opened.fd)
+        job = opened.job
+        self._passes[job.channel] = None
+        job.reading = False
+        job.complete = complete
+        self._settle(job, now)
+
+    # Reports
+
+    def take_reports(self, channel: Channel, now: int) -> None:
+        """Act on what the spawn program of `channel` has to say."""
+        for delivery, letter, text in channel.reports():
+            job = delivery.job
+            if letter == b"Z" and job.last:
+                letter, text = b"D", text + bounce.TOO_LONG
+            self._log(logline.report(delivery.id, letter, text))
+            if letter == b"D":
+                # Before the mark: a crash in between bounces twice, the other order would lose the failure.
+                self._append(job.number, bounce.paragraph(self._settings.routes.unprefixed(delivery.recipient), text))
+            if letter in (b"D", b"K"):
+                self._mark(job, delivery.position)
+                job.left -= 1
+            job.out -= 1
+            self._settle(job, now)
+            self.status()
+        self.watch()
+
+    def _append(self, number: int, text: bytes) -> None:
+        """A failure that cannot be written down must not be forgotten: nothing else happens until it can."""
+        while True:
+            try:
+                queuefiles.append_bounce(self._queue, number, text)
+                return
+            except OSError:
+                self._log.stall(b"unable to append to bounce message; HELP! sleeping...")
+
+    def _mark(self, job: Job, position: int) -> None:
+        try:
+            queuefiles.mark_done(self._queue, logline.CHANNELS[job.channel], job.number, position)
+        except OSError:
+            name = self._name(job)
+            self._log(logline.warning(b"trouble marking %b; message will be delivered twice!" % name))
+
+    def _settle(self, job: Job, now: int) -> None:
+        """Where a message goes when the pass over it is through and the last report is in."""
+        if job.reading or job.out:
+            return
+        self._jobs -= 1
+        retry = job.retry
+        if job.complete and not job.left:
+            try:
+                queuefiles.unlink(self._queue.at(self._name(job)))
+            except OSError:
+                self._log(logline.warning(b"unable to unlink %b; will try again later" % self._name(job)))
+                retry = now + schedule.SYSFAIL
+            else:
+                self._finished(job, now)
+                return
+        self._backlog.channels[job.channel].add(retry, job.number)
+
+    def _finished(self, job: Job, now: int) -> None:
+        other = self._queue.split_name(logline.CHANNELS[1 - job.channel], job.number)
+        try:
+            if queuefiles.exists(self._queue.at(other)):
+                return  # the other channel will come here when it is through
+        except OSError:
+            # Look again when the message is wound up: that leaves it alone if the other channel is not through.
+            self._log(logline.warning(b"unable to stat %b" % other))
+        self._backlog.done.add(now, job.number)
+
+    def _name(self, job: Job) -> bytes:
+        return self._queue.split_name(logline.CHANNELS[job.channel], job.number)

@@ -1,0 +1,76 @@
+"""The clean-up of what receptions left behind that never came to an end.  qmail-send(8), INTERNALS S2 and S3.
+
+All of mess/ is walked through, at start and then about once a day, a few names a turn.  What is older than any
+reception lasts and belongs to no message is given to qmail-clean."""
+
+from __future__ import annotations
+
+from qmail.core import logline, queuefiles
+from qmail.core.queuedir import SPLIT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from qmail.core.cleaner import Cleaner
+    from qmail.core.queuedir import Queue
+
+PERIOD = 76431  # seconds from the end of one walk to the next
+SLICE = 50  # names in a turn: a stat(2) each
+
+
+class Sweep:
+    """The walk."""
+
+    def __init__(self, queue: Queue, cleaner: Cleaner, log: logline.Log, now: int) -> None:
+        self._queue, self._cleaner, self._log = queue, cleaner, log
+        self._split = 0
+        self._numbers: Iterator[int] | None = None
+        self._next = now
+
+    def wake(self, latest: int) -> int:
+        """When to come back at the earliest, `latest` if not before; 0: at once."""
+        return 0 if self._numbers is not None else min(latest, self._next)
+
+    def work(self, now: int) -> None:
+        """A few names, if it is time."""
+        if self._numbers is None and now < self._next:
+            return
+        old: list[bytes] = []
+        for _ in range(SLICE):
+            if self._numbers is None and not self._open(now):
+                break
+            number = self._take()
+            if number is None:
+                if not self._advance(now):
+                    break
+            elif queuefiles.is_leftover(self._queue, number, now):
+                old.append(b"foop/%d" % number)
+        if old:
+            self._cleaner.clean(old)
+
+    def _open(self, now: int) -> bool:
+        name = b"mess/%d" % self._split
+        try:
+            self._numbers = queuefiles.numbers(self._queue, name)
+            return True
+        except OSError:
+            self._log(logline.alert(b"unable to opendir %b, sleeping..." % name))
+            self._next = now + logline.PATIENCE
+            return False
+
+    def _take(self) -> int | None:
+        try:
+            return next(self._numbers, None) if self._numbers else None
+        except OSError:
+            return None
+
+    def _advance(self, now: int) -> bool:
+        """On to the next directory; False at the end of the walk."""
+        self._numbers = None
+        self._split += 1
+        if self._split < SPLIT:
+            return True
+        self._split = 0
+        self._next = now + PERIOD
+        return False
