@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import NoReturn
 
+    from qmail.core.instance import Instance
     from ucspi.core.command import Call
+
+    Option = tuple[str, bytes | None]
 
 LOCAL_CLIENT = {  # what tcpserver would tell qmail-smtpd; a local user may send anywhere, anything
     b"RELAYCLIENT": b"",
@@ -34,20 +37,36 @@ _IGNORED = "Ignored."
 
 
 class _Sendmail(Program):
-    """Options take effect one by one: behind one that decides all, no word is looked at, be it bad."""
+    """Options take effect one by one: behind the one that decides all, no word is looked at, be it bad."""
 
-    def parse(self, argv: Sequence[bytes]) -> tuple[list[tuple[str, bytes | None]], list[bytes]]:
+    def parse(self, argv: Sequence[bytes]) -> tuple[list[Option], list[bytes]]:
         try:
-            return super().parse(argv)
+            options, operands = super().parse(argv)
         except UsageFailure as e:
-            for length in range(2, len(argv)):
-                try:
-                    options, _ = super().parse(argv[:length])
-                except UsageFailure:
-                    break
-                if _mode(options) != b"m":
-                    return options, []
-            raise e
+            options, operands = self._parse_good(argv), []
+            if _decision(options) == len(options):
+                raise e
+        return options[: _decision(options) + 1], operands
+
+    def _parse_good(self, argv: Sequence[bytes]) -> list[Option]:
+        """The options before the bad word."""
+        good: list[Option] = []
+        for length in range(2, len(argv)):
+            try:
+                good, operands = super().parse(argv[:length])
+            except UsageFailure:  # may have its value in the next word
+                continue
+            if operands:
+                break
+        return good
+
+
+def _decision(options: Sequence[Option]) -> int:
+    """Place of the first -b whose mode is not m; behind the end if there is none."""
+    for place, (letter, value) in enumerate(options):
+        if letter == "b" and not (value or b"").startswith(b"m"):
+            return place
+    return len(options)
 
 
 PROGRAM = _Sendmail(
@@ -69,36 +88,32 @@ PROGRAM = _Sendmail(
 
 def sendmail(call: Call) -> int:
     """Find out which program is meant, and become it."""
-    home = instance.of(call.env).home
-    if not os.access(home, os.X_OK, effective_ids=True):
+    home = instance.of(call.env)
+    if not os.access(home.home, os.X_OK, effective_ids=True):
         raise TemporaryFailure("unable to switch to qmail home directory")
-    mode = _mode(call.options)
-    name = call.argv0.rpartition(b"/")[2]
-    if mode == b"s":
-        if b"PROTO" not in call.env:
-            call.env.update(LOCAL_CLIENT)
-        _become(call, [b"qmail-smtpd"])
-    if mode not in (b"m", b"p"):
-        raise UsageFailure
-    if mode == b"p" or name == b"mailq":
-        _become(call, [b"qmail-qread"])
-    if name == b"newaliases":
-        raise PermanentFailure("please use fastforward/newaliases instead")
-    _become(call, _injection(call, home))
-
-
-def _mode(options: Sequence[tuple[str, bytes | None]]) -> bytes:
-    """The first -b that is not m decides.  The letter behind -b's first is nobody's."""
-    modes = [value[:1] for letter, value in options if letter == "b" and value is not None]
-    return next((mode for mode in modes if mode != b"m"), b"m")
-
-
-def _injection(call: Call, home: bytes) -> list[bytes]:
-    """qmail-inject's words; its environment is changed to say who writes."""
-    words = [b"qmail-inject", b"-H" if call.last("t") else b"-a"]
-    name, sender = call.value("F"), call.value("f")
+    mode = call.value("b")
+    mode = b"m" if mode is None else mode
+    called = call.argv0.rpartition(b"/")[2]
+    name = call.value("F")
     if name is not None:
         call.env[b"MAILNAME"] = name
+    if mode.startswith(b"s"):
+        if b"PROTO" not in call.env:
+            call.env.update(LOCAL_CLIENT)
+        _become(call, home, [b"qmail-smtpd"])
+    if not mode.startswith((b"m", b"p")):
+        raise UsageFailure
+    if mode.startswith(b"p") or called == b"mailq":
+        _become(call, home, [b"qmail-qread"])
+    if called == b"newaliases":
+        raise PermanentFailure("please use fastforward/newaliases instead")
+    _become(call, home, _injection(call, home))
+
+
+def _injection(call: Call, home: Instance) -> list[bytes]:
+    """qmail-inject's words; its environment is changed to say who writes."""
+    words = [b"qmail-inject", b"-H" if call.last("t") else b"-a"]
+    sender = call.value("f")
     if sender is not None:
         words += [b"-f", sender]
         for variable in (b"QMAILNAME", b"MAILNAME", b"NAME", b"QMAILHOST", b"MAILHOST"):
@@ -108,12 +123,12 @@ def _injection(call: Call, home: bytes) -> list[bytes]:
         if at:
             call.env[b"QMAILHOST"] = host
     if call.env.get(b"QMAILMFTFILE"):  # the original has changed to its home by now, and qmail-inject looks there
-        call.env[b"QMAILMFTFILE"] = os.path.join(home, call.env[b"QMAILMFTFILE"])
+        call.env[b"QMAILMFTFILE"] = os.path.join(home.home, call.env[b"QMAILMFTFILE"])
     return [*words, b"--", *call.operands]
 
 
-def _become(call: Call, words: list[bytes]) -> NoReturn:
-    program = locate(call, instance.of(call.env), words[0])
+def _become(call: Call, home: Instance, words: list[bytes]) -> NoReturn:
+    program = locate(call, home, words[0])
     try:
         call.execute([program, *words[1:]])
     except OSError as e:
