@@ -18,6 +18,7 @@ from ucspi.core import streams
 from ucspi.core.command import Call, Program
 
 IDLE = 1200  # seconds that a client may be silent, or take nothing
+DISCARDS = 16  # blocks of what a client still says when all is over; who floods us gets his reset
 PROGRAM = Program("qmail-popup", __doc__, usage="popup hostname subprogram", operands="HOSTNAME SUBPROGRAM [ARG ...]")
 
 # The one thing that outlives a connection: a pool worker serves many clients with one pid, and RFC 1939 wants each
@@ -56,6 +57,18 @@ class Input:
                 continue
             return os.read(0, ready.find(b"\n") + 1 or len(ready)) if ready else b""
 
+    def discard(self) -> None:
+        """Throw away what is there already.  A socket that is closed with something unread resets the connection, and
+        the client might never see our last words."""
+        if self._socket is None:
+            return
+        try:
+            for _ in range(DISCARDS):
+                if not self._socket.recv(streams.BLOCK, _socket.MSG_DONTWAIT):
+                    return
+        except OSError:
+            pass
+
     def release(self) -> None:
         """Leave descriptor 0 open to those who come after."""
         if self._socket is not None:
@@ -68,16 +81,12 @@ def say(text: bytes) -> None:
         streams.write_within(1, text, IDLE)
 
 
-def login(hostname: bytes) -> bytes | None:
+def login(client: Input, hostname: bytes) -> bytes | None:
     """The dialogue.  Returns the bytes for descriptor 3, or None if the client leaves.  Raises OSError, LineTooLong."""
     dialogue = pop3.Login(hostname, os.getpid(), stamp_time(int(time.time())))
     say(dialogue.greeting)
-    client = Input()
-    try:
-        while not dialogue.finished and (data := client.line()):
-            say(dialogue.receive(data))
-    finally:
-        client.release()
+    while not dialogue.finished and (data := client.line()):
+        say(dialogue.receive(data))
     return dialogue.credentials
 
 
@@ -121,13 +130,20 @@ def judge(call: Call, credentials: bytes) -> bytes:
 
 def popup(call: Call) -> int:
     """The program."""
+    client = Input()
     try:
         if len(call.operands) < 2:
             say(pop3.USAGE)
-        elif credentials := login(call.operands[0]):
-            say(judge(call, credentials))
+        elif credentials := login(client, call.operands[0]):
+            verdict = judge(call, credentials)
+            if not verdict:
+                return 1  # the subprogram has had the last word
+            say(verdict)
+        client.discard()
     except (OSError, LineTooLong):
         pass  # the client is gone, or ought to be
+    finally:
+        client.release()
     return 1
 
 

@@ -25,7 +25,8 @@ class Maildrop:
     def __init__(self, directory: bytes, now: int) -> None:
         """Raises NoMaildir; OSError if new or cur cannot be read."""
         try:
-            os.stat(directory + b"/.")  # the dot: leave to search is wanted too, as for chdir
+            # The dot: leave to search is wanted too, as for chdir.  An empty name is no directory.
+            os.stat(directory and directory + b"/.")
         except OSError as e:
             raise NoMaildir from e
         self._directory = directory + b"/"

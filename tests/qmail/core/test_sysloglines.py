@@ -19,13 +19,13 @@ def messages(data: bytes) -> list[tuple[int, str]]:
     return result
 
 
-A, B = "1795421085.471185", "1795421085.471186"
+A, B, C = "1795421085.471185", "1795421085.471186", "1795421085.471187"
 LOGS = [
     (b"status: local 0/10\n", [(6, f"{A} status: local 0/10")]),
     (b"warning: trouble\nalert: oh no\n", [(4, f"{A} warning: trouble"), (1, f"{B} alert: oh no")]),
     (
         b"Warning: x\n alert: x\nalert\n",
-        [(6, f"{A} Warning: x"), (6, f"{B}  alert: x"), (6, "1795421085.471187 alert")],
+        [(6, f"{A} Warning: x"), (6, f"{B}  alert: x"), (6, f"{C} alert")],
     ),
     (b"\n\n\n", []),
     (b"a\tb\0c\xe9\x7f~\r\n", [(6, f"{A} a?b?c??~?")]),
