@@ -11,6 +11,7 @@ calls is what a crash cannot break; each order has its reason beside it."""
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from _thread import get_native_id
@@ -56,6 +57,10 @@ class Queue:
 
     def mess_name(self, n: int) -> bytes:
         return self.split_name(b"mess", n)
+
+    def messid(self, n: int) -> bytes:
+        """How the spawn programs are told of message n: its name below mess/."""
+        return b"%d/%d" % (n % SPLIT, n)
 
     def info_name(self, n: int) -> bytes:
         return self.split_name(b"info", n)
@@ -242,7 +247,7 @@ class Arrival:
         self._close()
 
     def leave(self) -> None:
-        """Give up and leave the files to the clean-up after 36 hours, as qmail-queue does on a bad envelope."""
+        """Close the files.  Before commit() that leaves them to the clean-up after 36 hours, as with a bad envelope."""
         self._close()
 
     def _number(self) -> bytes:
@@ -321,25 +326,28 @@ def receive(arrival: Arrival, message: Iterable[bytes], blocks: Iterable[bytes])
     """Queue what `message` and then the envelope in `blocks` yield; OSError from them is a read error.
 
     Raises Refused.  The envelope is not touched before the message lasts."""
-    reader = envelope.Reader()
     try:
-        for block in message:
-            arrival.write(block)
-        arrival.end_of_message()
-        for block in blocks:
-            arrival.add_records(reader.feed(block))
-            if reader.done:
-                break
+        _receive(arrival, message, blocks)
     except envelope.BadEnvelope as error:
-        arrival.leave()
         raise Refused(error.code) from error
     except OSError as error:
         arrival.discard()
         raise Refused(54) from error
-    if not reader.done:
-        arrival.discard()
-        raise Refused(54)
-    arrival.commit()
+    finally:
+        arrival.leave()
+
+
+def _receive(arrival: Arrival, message: Iterable[bytes], blocks: Iterable[bytes]) -> None:
+    for block in message:
+        arrival.write(block)
+    arrival.end_of_message()
+    reader = envelope.Reader()
+    for block in blocks:
+        arrival.add_records(reader.feed(block))
+        if reader.done:
+            arrival.commit()
+            return
+    raise OSError(errno.EIO, "envelope ends early")
 
 
 def sync_directory(path: bytes) -> None:
