@@ -153,7 +153,7 @@ class Program:
         self, body: Callable[[Call], int], argv: Sequence[bytes], env: Mapping[bytes, bytes], how: chain.Chain
     ) -> int:
         try:
-            if len(argv) > 1 and argv[1] in (b"--help", b"--version"):
+            if len(argv) == 2 and argv[1] in (b"--help", b"--version"):  # else it is a word: a host, say
                 return self._describe(argv[1])
             return body(Call(self, argv, env, how))
         except UsageFailure as e:
