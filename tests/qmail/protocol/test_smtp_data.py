@@ -88,7 +88,16 @@ def test_data_is_stored_as_the_spec_says_wherever_it_is_cut(wire: bytes, stored:
 
 @pytest.mark.parametrize(
     "wire",
-    [b"\n", b"hello\nworld\r\n.\r\n", b"hello\r\n.\n", b"x\r\n\n.\r\n", b".\n", b"..\n", b"a\r\n.\rb\n", b"a\r\n.x\n\r\n.\r\n"],
+    [
+        b"\n",
+        b"hello\nworld\r\n.\r\n",
+        b"hello\r\n.\n",
+        b"x\r\n\n.\r\n",
+        b".\n",
+        b"..\n",
+        b"a\r\n.\rb\n",
+        b"a\r\n.x\n\r\n.\r\n",
+    ],
 )
 def test_a_bare_newline_stops_the_mail_wherever_it_is_cut(wire: bytes) -> None:
     assert decode([wire])[3]

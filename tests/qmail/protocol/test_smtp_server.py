@@ -180,7 +180,7 @@ def test_half_a_mail_is_nothing() -> None:  # 14
         (b"RCPT", b""),
         (b"rcpt to:   x y", b"x"),
         (b"RCPT TO:<x", b"x"),
-        (rb"RCPT TO:<x\>y\\\"> z", rb'x>y\"'),
+        (rb"RCPT TO:<x\>y\\\"> z", rb"x>y\""),
         (b'RCPT TO:<"x', b"x"),
         (b'RCPT TO:"a b" c', b"a b"),
         (rb"RCPT TO:<x\\", b"x\\"),
@@ -225,12 +225,20 @@ def test_addresses_have_899_bytes_at_most(verb: bytes) -> None:  # 21
 
 
 def test_mail_with_too_long_an_address_leaves_the_transaction_alone() -> None:
-    assert converse(b"MAIL <a>\r\nRCPT <b>\r\nMAIL <%b>\r\nDATA\r\n.\r\n" % (b"x" * 900)) == OK * 2 + SYNTAX + GO + TAKEN
+    assert (
+        converse(b"MAIL <a>\r\nRCPT <b>\r\nMAIL <%b>\r\nDATA\r\n.\r\n" % (b"x" * 900)) == OK * 2 + SYNTAX + GO + TAKEN
+    )
 
 
 @pytest.mark.parametrize(
     ("sender", "reply"),
-    [(b"SPAM@BAD.example", BMF), (b"x@evil.EXAMPLE", BMF), (b"x@sub.evil.example", OK), (b"", OK), (b"evil.example", OK)],
+    [
+        (b"SPAM@BAD.example", BMF),
+        (b"x@evil.EXAMPLE", BMF),
+        (b"x@sub.evil.example", OK),
+        (b"", OK),
+        (b"evil.example", OK),
+    ],
 )
 def test_badmailfrom_is_told_to_each_recipient(sender: bytes, reply: bytes) -> None:  # 22
     bad = frozenset((b"spam@bad.example", b"@evil.example"))
@@ -290,7 +298,10 @@ def test_looping_is_told_before_size() -> None:
 @pytest.mark.parametrize(
     ("result", "reply"),
     [
-        (b"Dmail server permanently rejected message (#5.3.0)", b"554 mail server permanently rejected message (#5.3.0)"),
+        (
+            b"Dmail server permanently rejected message (#5.3.0)",
+            b"554 mail server permanently rejected message (#5.3.0)",
+        ),
         (b"Zqq write error or disk full (#4.3.0)", b"451 qq write error or disk full (#4.3.0)"),
         (b"Zyz", b"451 yz"),
         (b"Dcustom\nperm", b"554 custom\nperm"),

@@ -1,0 +1,356 @@
+"""qmail-smtpd as a process: descriptors, environment, control files, the queue program, exit codes (spec 2, 12.1)."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cdbx
+import pytest
+
+from tests.support import launchers
+
+TCP = {"TCPREMOTEIP": "192.0.2.7", "TCPREMOTEHOST": "client.example.net", "TCPLOCALHOST": "mx.example.org"}
+GREETING, BYE = b"220 mail.example.org ESMTP\r\n", b"221 mail.example.org\r\n"
+START = b"MAIL FROM:<a@b.example>\r\nRCPT TO:<x@mail.example.org>\r\nDATA\r\n"
+OK, GO = b"250 ok\r\n", b"354 go ahead\r\n"
+NO_CONTROLS = b"421 unable to read controls (#4.3.0)\r\n"
+NO_GATEWAY = b"553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)\r\n"
+QUEUE = """#!/bin/sh
+cat >message.new; cat <&1 >envelope; printf %s "$TEXT" >&6; mv message.new message; exit ${STATUS-0}
+"""
+
+
+class Host:
+    """An instance with a queue program that stores what it gets in home, and exits as STATUS says."""
+
+    def __init__(self, home: Path) -> None:
+        self.home, self.control = home, home / "control"
+        self.control.mkdir()
+        self.set("me", "mail.example.org\n")
+        self.set("rcpthosts", "mail.example.org\n")
+        (home / "store").write_text(QUEUE)
+        (home / "store").chmod(0o755)
+        self.env = {**TCP, "QMAILHOME": str(home), "QMAILQUEUE": "store", "TEXT": ""}
+
+    def set(self, name: str, content: str | bytes) -> None:
+        (self.control / name).write_bytes(content.encode() if isinstance(content, str) else content)
+
+    def talk(self, data: bytes, **env: str) -> launchers.Result:
+        return launchers.run(launchers.ours("qmail-smtpd"), stdin=data, env={**self.env, **env})
+
+    def replies(self, data: bytes, **env: str) -> bytes:
+        """What comes between greeting and 221 when `data` is said; it must end with exit 0 and nothing on stderr."""
+        done = self.talk(data + b"QUIT\r\n", **env)
+        assert (done.code, done.err) == (0, b"")
+        assert done.out.startswith(GREETING) and done.out.endswith(BYE)
+        return done.out[len(GREETING) : -len(BYE)]
+
+    def taken(self, data: bytes, **env: str) -> tuple[bytes, bytes]:
+        """Message and envelope that the queue program got."""
+        self.replies(data, **env)
+        return (self.home / "message").read_bytes(), (self.home / "envelope").read_bytes()
+
+    def start(self, stdin: int | socket.socket, stdout: int | socket.socket) -> subprocess.Popen[bytes]:
+        env = {"PATH": os.environ["PATH"], **self.env}
+        return subprocess.Popen([launchers.ours("qmail-smtpd")], stdin=stdin, stdout=stdout, env=env)
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(tmp_path)
+
+
+def receive(sock: socket.socket, enough: Callable[[bytes], bool]) -> bytes:
+    data = b""
+    while not enough(data) and (block := sock.recv(65536)):
+        data += block
+    return data
+
+
+# --- start and end
+
+
+def test_end_of_input_at_once_gives_the_greeting_and_exit_1(host: Host) -> None:  # probe 1
+    assert host.talk(b"") == launchers.Result(1, GREETING, b"")
+
+
+def test_quit_is_the_only_way_to_exit_0(host: Host) -> None:  # 3
+    assert host.talk(b"helo foo\nnoop\nQuIt\nNOOP\n") == launchers.Result(
+        0, GREETING + b"250 mail.example.org\r\n" + OK + BYE, b""
+    )
+    assert host.talk(b"NOOP\r\n").code == 1
+
+
+def test_smtpgreeting_goes_before_me(host: Host) -> None:
+    host.set("smtpgreeting", "mx.example hello there \nsecond\n")
+    assert host.talk(b"QUIT\r\n").out == b"220 mx.example hello there ESMTP\r\n221 mx.example hello there\r\n"
+
+
+def no_me(host: Host) -> None:
+    (host.control / "me").unlink()
+
+
+def no_home(host: Host) -> None:
+    host.env["QMAILHOME"] = str(host.home / "none")
+
+
+def directory(name: str) -> Callable[[Host], None]:
+    def make(host: Host) -> None:
+        (host.control / name).unlink(missing_ok=True)
+        (host.control / name).mkdir()
+
+    return make
+
+
+def loop(name: str) -> Callable[[Host], None]:
+    def make(host: Host) -> None:
+        (host.control / name).unlink(missing_ok=True)
+        os.symlink(name, host.control / name)
+
+    return make
+
+
+CONTROLS = ["me", "smtpgreeting", "localiphost", "timeoutsmtpd", "rcpthosts", "badmailfrom", "databytes"]
+
+
+@pytest.mark.parametrize("spoil", [no_me, no_home, directory("badmailfrom"), loop("morercpthosts.cdb")])
+def test_controls_that_cannot_be_read_are_told_in_place_of_the_greeting(  # 32
+    host: Host, spoil: Callable[[Host], None]
+) -> None:
+    spoil(host)
+    assert host.talk(b"QUIT\r\n") == launchers.Result(1, NO_CONTROLS, b"")
+
+
+def test_each_control_file_counts(host: Host) -> None:
+    for name in CONTROLS:
+        (host.home / name).mkdir()
+        other = Host(host.home / name)
+        directory(name)(other)
+        assert other.talk(b"QUIT\r\n") == launchers.Result(1, NO_CONTROLS, b""), name
+
+
+def test_a_client_that_is_silent_is_told_and_left(host: Host) -> None:  # 31
+    host.set("timeoutsmtpd", "0")
+    pairs = [socket.socketpair() for _ in range(2)]
+    began = time.monotonic()
+    running = [host.start(theirs, theirs) for _, theirs in pairs]
+    pairs[1][0].sendall(START + b"half a mail\r\n")
+    for (ours, theirs), process, before in zip(pairs, running, (b"", OK * 2 + GO), strict=True):
+        theirs.close()
+        assert receive(ours, lambda data: False) == GREETING + before + b"451 timeout (#4.4.2)\r\n"
+        assert process.wait() == 1
+        ours.close()
+    assert 1 <= time.monotonic() - began < 10
+
+
+def test_a_client_that_takes_nothing_is_left_in_silence(host: Host) -> None:
+    host.set("timeoutsmtpd", "1")
+    ours, theirs = socket.socketpair()
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+    process = host.start(theirs, theirs)
+    theirs.close()
+    ours.settimeout(10)
+    with pytest.raises(OSError):  # it closes with our commands unread
+        while True:
+            ours.sendall(b"HELP\r\n" * 10000)
+    assert process.wait() == 1
+    ours.close()
+
+
+def test_a_client_that_is_gone_is_no_error_to_report(host: Host) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = host.start(subprocess.DEVNULL, writer)
+    os.close(writer)
+    assert process.wait() == 1
+
+
+def test_regular_files_do_for_a_client(host: Host) -> None:
+    (host.home / "in").write_bytes(START + b"x\r\n.\r\nQUIT\r\n")
+    with open(host.home / "in", "rb") as stdin, open(host.home / "out", "wb") as stdout:
+        assert host.start(stdin.fileno(), stdout.fileno()).wait() == 0
+    assert (host.home / "out").read_bytes().startswith(GREETING + OK * 2 + GO + b"250 ok ")
+    assert (host.home / "message").read_bytes().endswith(b"\nx\n")
+
+
+def test_replies_to_commands_that_came_together_leave_together(host: Host) -> None:  # 35
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)  # keeps writes apart
+    process = host.start(theirs, theirs)
+    theirs.close()
+    assert ours.recv(65536) == GREETING
+    ours.send(b"MAIL FROM:<>\r\nRCPT TO:<x@mail.example.org>\r\nRSET\r\nNOOP\r\n")
+    assert ours.recv(65536) == OK * 2 + b"250 flushed\r\n" + OK
+    ours.close()
+    assert process.wait() == 1
+
+
+# --- the mail
+
+
+def test_a_mail_gets_a_trace_line_and_reaches_the_queue_with_its_envelope(host: Host) -> None:  # 6
+    message, envelope = host.taken(
+        b"HELO other.name\r\n" + START + b"Subject: t\r\n\r\nhello\r\n..dot\r\n.x\r\n.\r\n", TCPREMOTEINFO="joe user"
+    )
+    lines = message.split(b"\n")
+    assert lines[0] == b"Received: from client.example.net (HELO other.name) (joe?user@192.0.2.7)"
+    assert lines[1].startswith(b"  by mx.example.org with SMTP; ") and lines[1].endswith(b" -0000")
+    assert lines[2:] == [b"Subject: t", b"", b"hello", b".dot", b"x", b""]
+    assert envelope == b"Fa@b.example\0Tx@mail.example.org\0\0"
+
+
+def test_the_reply_names_time_and_process_of_the_queue(host: Host) -> None:
+    now = time.time()
+    words = host.replies(START + b".\r\n").removeprefix(OK * 2 + GO).split()
+    assert words[:2] == [b"250", b"ok"] and words[3] == b"qp"
+    assert now - 1 <= int(words[2]) <= time.time()
+    assert int(words[4]) > 1
+
+
+@pytest.mark.parametrize(
+    ("data", "replies"),
+    [
+        (b"hello\nworld\r\n.\r\n", b"451 See https://cr.yp.to/docs/smtplf.html.\r\n"),  # 11
+        (b"hello\r\n.\n", b"451 See https://cr.yp.to/docs/smtplf.html.\r\n"),  # 12
+        (b"hello\r\n", b""),  # 14
+        (b"x" * 200_000, b""),
+    ],
+)
+def test_half_a_mail_is_never_queued(host: Host, data: bytes, replies: bytes) -> None:
+    assert host.talk(START + data) == launchers.Result(1, GREETING + OK * 2 + GO + replies, b"")
+    envelope = host.home / "envelope"
+    assert not envelope.exists() or envelope.read_bytes() == b""
+
+
+@pytest.mark.parametrize(
+    ("control", "variable", "size", "fits"),
+    [("20", None, 20, True), ("20", None, 21, False), ("20", "", 21, True), ("20", "abc", 21, True),
+     ("20", "0", 21, True), ("99", "20", 21, False)],
+)  # fmt: skip
+def test_databytes_limits_a_mail(host: Host, control: str, variable: str | None, size: int, fits: bool) -> None:  # 25
+    host.set("databytes", control)
+    env = {} if variable is None else {"DATABYTES": variable}
+    answer = host.replies(START + b"x" * (size - 1) + b"\r\n.\r\n", **env)
+    expected = b"250 ok " if fits else b"552 sorry, that message size exceeds my databytes limit (#5.3.4)\r\n"
+    assert answer.removeprefix(OK * 2 + GO).startswith(expected)
+    assert (host.home / "envelope").read_bytes().endswith(b"\0\0") == fits
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "reply"),
+    [
+        ("31", "", b"554 mail server permanently rejected message (#5.3.0)\r\n"),
+        ("53", "", b"451 qq write error or disk full (#4.3.0)\r\n"),
+        ("12", "", b"554 qq permanent problem (#5.3.0)\r\n"),
+        ("100", "", b"451 qq temporary problem (#4.3.0)\r\n"),
+        ("120", "", b"451 unable to exec qq (#4.3.0)\r\n"),
+        ("82", "Dcustom perm", b"554 custom perm\r\n"),
+        ("82", "Zcustom temp", b"451 custom temp\r\n"),
+        ("82", "xyz", b"451 yz\r\n"),
+        ("82", "Dx", b"451 qq temporary problem (#4.3.0)\r\n"),
+    ],
+)
+def test_what_the_queue_program_says_becomes_the_reply(host: Host, status: str, text: str, reply: bytes) -> None:  # 28
+    assert host.replies(START + b".\r\n", STATUS=status, TEXT=text) == OK * 2 + GO + reply
+
+
+def test_a_queue_program_that_is_missing_is_temporary(host: Host) -> None:
+    reply = b"451 unable to exec qq (#4.3.0)\r\n"
+    assert host.replies(START + b".\r\n", QMAILQUEUE="missing") == OK * 2 + GO + reply
+
+
+def test_a_mail_of_any_size_takes_no_more_memory(host: Host) -> None:
+    def peak(size: int) -> int:
+        reader, writer = os.pipe()
+        process = host.start(reader, subprocess.DEVNULL)
+        os.close(reader)
+        with open(writer, "wb", buffering=0) as client:
+            for piece in (START, *(b"seventy bytes or so of text in a line\r\n" * 1000,) * (size // 39000)):
+                view = memoryview(piece)
+                while view:
+                    view = view[client.write(view) or 0 :]
+            client.write(b".\r\nQUIT\r\n")
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = status
+        assert status == 0
+        return used.ru_maxrss
+
+    small = peak(100_000)
+    assert peak(30_000_000) < small + 2000  # kB
+    assert (host.home / "message").stat().st_size > 29_000_000
+
+
+# --- policy
+
+
+def test_rcpthosts_that_is_empty_differs_from_none(host: Host) -> None:  # 33
+    data = b"MAIL FROM:<>\r\nRCPT TO:<x@m.example>\r\nRCPT TO:<x>\r\n"
+    host.set("rcpthosts", "")
+    assert host.replies(data) == OK + NO_GATEWAY + OK
+    (host.control / "rcpthosts").unlink()
+    assert host.replies(data) == OK * 3
+
+
+def test_a_damaged_database_ends_the_session_when_it_is_needed(host: Host) -> None:  # 34
+    with open(host.control / "morercpthosts.cdb", "wb") as file:
+        maker = cdbx.CDB.make(file)
+        maker.add(b"big.example", b"")
+        maker.commit()
+    data = b"MAIL FROM:<>\r\nRCPT TO:<x@mail.example.org>\r\nRCPT TO:<x@big.example>\r\n"
+    assert host.replies(data) == OK * 3
+    os.truncate(host.control / "morercpthosts.cdb", 2060)
+    assert host.talk(data + b"NOOP\r\n") == launchers.Result(1, GREETING + OK * 2 + NO_CONTROLS, b"")
+
+
+def test_relayclient_badmailfrom_and_localiphost_are_honoured(host: Host) -> None:  # 20, 22, 24
+    host.set("badmailfrom", "@Evil.example\n")
+    data = b"MAIL FROM:<x@EVIL.example>\r\nRCPT TO:<y>\r\nMAIL FROM:<a@[127.0.0.1]>\r\nRCPT TO:<x@any.example>\r\nDATA\r\n.\r\n"
+    _, envelope = host.taken(data, RELAYCLIENT="@relay.example")
+    assert envelope == b"Fa@mail.example.org\0Tx@any.example@relay.example\0\0"
+    assert b"badmailfrom list" in host.replies(data)
+
+
+# --- bad input
+
+
+def test_a_line_of_megabytes_ends_the_session(host: Host) -> None:
+    done = host.talk(b"x" * 3_000_000 + b"\r\nNOOP\r\n")
+    assert done == launchers.Result(1, GREETING + b"421 out of memory (#4.3.0)\r\n", b"")
+
+
+def test_nuls_cut_commands_and_stay_in_mails(host: Host) -> None:
+    message, envelope = host.taken(b"NOOP\0x\r\nMAIL FROM:<a\0b>\r\nRCPT TO:<c>\r\nDATA\0\r\nx\0y\r\n.\r\n")
+    assert message.endswith(b"\nx\0y\n")
+    assert envelope == b"Fa\0Tc\0\0"
+
+
+def test_a_hundred_thousand_recipients_are_taken(host: Host) -> None:
+    _, envelope = host.taken(b"MAIL <>\r\n" + b"RCPT <x@mail.example.org>\r\n" * 100_000 + b"DATA\r\n.\r\n")
+    assert envelope.count(b"\0") == 100_002
+
+
+def test_it_serves_under_the_original_tcpserver(host: Host) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = subprocess.Popen(
+        [launchers.original("tcpserver"), "-RHl0", "127.0.0.1", str(port), launchers.ours("qmail-smtpd")],
+        env={"PATH": os.environ["PATH"], **host.env},
+    )
+    try:
+        for _ in range(200):
+            try:
+                client = socket.create_connection(("127.0.0.1", port), 10)
+                break
+            except ConnectionRefusedError:
+                time.sleep(0.02)
+        with client:
+            client.sendall(b"QUIT\r\n")
+            assert receive(client, lambda data: data.endswith(BYE)) == GREETING + BYE
+    finally:
+        server.terminate()
+        server.wait()
