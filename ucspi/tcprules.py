@@ -13,9 +13,7 @@ from ucspi.core.failure import PermanentFailure, TemporaryFailure, UsageFailure
 
 BLOCK = 1 << 18
 
-PROGRAM = Program(
-    "tcprules", __doc__, usage="tcprules rules.cdb rules.tmp", operands="CDB TMP", preload=("cdbx",)
-)
+PROGRAM = Program("tcprules", __doc__, usage="tcprules rules.cdb rules.tmp", operands="CDB TMP", preload=("cdbx",))
 
 
 def tcprules(call: Call) -> int:
@@ -39,9 +37,7 @@ def tcprules(call: Call) -> int:
     try:
         os.rename(tmp, cdb)
     except OSError as e:
-        raise TemporaryFailure(
-            f"unable to move {os.fsdecode(tmp)} to {os.fsdecode(cdb)}: {errtext.text(e)}"
-        ) from e
+        raise TemporaryFailure(f"unable to move {os.fsdecode(tmp)} to {os.fsdecode(cdb)}: {errtext.text(e)}") from e
     _sync_directory(os.path.dirname(cdb) or b".")
     return 0
 

@@ -1,16 +1,18 @@
 """Host arguments of tcpserver and tcpclient: an address as it stands, or a name to be qualified and looked up.
 
-    only digits, dots, brackets     read, not looked up: every four components are an address, each modulo 256
-    else                            rewritten by $DNSREWRITEFILE or /etc/dnsrewrite, else by $LOCALDOMAIN, else by the
-                                    search line of /etc/resolv.conf, else by the domain of the host's own name
+    first   it is rewritten by $DNSREWRITEFILE or /etc/dnsrewrite, else by $LOCALDOMAIN, else by the search line of
+            /etc/resolv.conf, else by the domain of the host's own name
+    then    `a+.x+.y` is a.x, then a.y: the first that has addresses wins
+    then    only digits, dots, brackets: every four components are an address, each modulo 256; else DNS is asked
 
-Rewriting may end in `a+.x+.y`: a.x, then a.y; the first that has addresses wins.  ucspi-tcp(7)."""
+ucspi-tcp(7), section "host names"."""
 
 from __future__ import annotations
 
 import os
 
-from ucspi.core import resolver
+from ucspi.core import errtext, resolver
+from ucspi.core.failure import TemporaryFailure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,13 +26,12 @@ MOST_CANDIDATES = 64
 
 
 def addresses(host: bytes, env: Mapping[bytes, bytes], names: Resolver | None = None) -> list[bytes]:
-    """All IPv4 addresses of a host argument, in the order to try them; [] if there are none.  Raises TemporaryFailure."""
-    if not host.translate(None, b"0123456789.[]"):
-        return literal(host)
+    """All IPv4 addresses of a host argument, in the order to try them; may be none.  Raises TemporaryFailure."""
     if names is None:
         names = resolver.Resolver(env)
     for candidate in candidates(rewrite(host, rules(env))):
-        found = names.ip4(candidate)
+        literally = not candidate.translate(None, b"0123456789.[]")
+        found = literal(candidate) if literally else names.ip4(candidate)
         if found:
             return found
     return []
@@ -38,7 +39,7 @@ def addresses(host: bytes, env: Mapping[bytes, bytes], names: Resolver | None = 
 
 def literal(host: bytes) -> list[bytes]:
     """Addresses written in the word itself; a rest of fewer than four components is dropped."""
-    parts = [int(part[-64:]) % 256 for part in host.translate(None, b"[]").split(b".") if part]
+    parts = [int(part[-64:] or b"0") % 256 for part in host.translate(None, b"[]").split(b".")]
     return [b"%d.%d.%d.%d" % tuple(parts[i : i + 4]) for i in range(0, len(parts) - 3, 4)]
 
 
@@ -52,39 +53,36 @@ def rewrite(name: bytes, lines: list[bytes]) -> bytes:
     """Apply rewriting rules, in their order, each to what the one before left."""
     for line in lines:
         kind, (pattern, colon, to) = line[:1], line[1:].partition(b":")
-        if not colon:
+        if not colon or not name.lower().endswith(pattern.lower()):
             continue
-        if kind == b"=" and name == pattern:
+        rest = name[: len(name) - len(pattern)]
+        if kind == b"-" or (kind == b"=" and not rest):
             name = to
-        elif kind in (b"*", b"?", b"-") and name.endswith(pattern):
-            rest = name[: len(name) - len(pattern)]
-            if kind == b"-":
-                name = to
-            elif kind == b"*" or not any(c in rest for c in b".[]"):
-                name = rest + to
+        elif kind == b"*" or (kind == b"?" and not rest.translate(None, _ANY_BUT_DOTS)):
+            name = rest + to
     return name
 
 
+_ANY_BUT_DOTS = bytes(byte for byte in range(256) if byte not in b".[]")
+
+
 def rules(env: Mapping[bytes, bytes]) -> list[bytes]:
-    """The rewriting rules in force."""
+    """The rewriting rules in force.  Raises TemporaryFailure: a file is there and cannot be read."""
     file = _read(env.get(b"DNSREWRITEFILE", DNSREWRITE))
     if file is not None:
-        return [line.strip(b" \t") for line in file.split(b"\n")]
+        return [line.rstrip(b" \t\r") for line in file.split(b"\n")]
     domains = env.get(b"LOCALDOMAIN")
-    words = _resolv_conf() if domains is None else domains.split()
+    words = _search_list() if domains is None else domains.split(b" ")
     if words is None:
-        own = os.fsencode(os.uname().nodename).partition(b".")
-        words = [own[2]] if own[2] else []
-    if not words:
-        return [b"*.:"]
+        _, dot, domain = os.fsencode(os.uname().nodename).partition(b".")
+        return [b"?:." + domain, b"*.:"] if dot else [b"*.:"]
     return [b"?:" + b"".join(b"+." + word for word in words), b"*.:"]
 
 
-def _resolv_conf() -> list[bytes] | None:
-    for line in (_read(RESOLV_CONF) or b"").split(b"\n"):
-        for keyword in (b"search", b"domain"):
-            if line.startswith(keyword) and line[6:7] in (b" ", b"\t"):
-                return line[6:].split()
+def _search_list() -> list[bytes] | None:
+    for line in (_read(RESOLV_CONF) or b"").split(b"\n")[:-1]:
+        if line[:6] in (b"search", b"domain") and line[6:7] in (b" ", b"\t"):
+            return [word for word in line[7:].replace(b"\t", b" ").split(b" ") if word]
     return None
 
 
@@ -92,5 +90,7 @@ def _read(path: bytes) -> bytes | None:
     try:
         with open(path, "rb") as file:
             return file.read(65536)
-    except OSError:
+    except FileNotFoundError:
         return None
+    except OSError as e:
+        raise TemporaryFailure(errtext.text(e)) from e

@@ -341,7 +341,8 @@ class Resolver:
 
     def name(self, ip: bytes) -> bytes | None:
         """The name of an address (IPv4 or IPv6): its first PTR record."""
-        return (self.wait(self.start(reverse_name(ip), PTR)) or [None])[0]
+        names = self.wait(self.start(reverse_name(ip), PTR))
+        return names[0] if names else None
 
     name4 = name6 = name
 

@@ -54,7 +54,7 @@ def make(path: Path, records: list[tuple[bytes, bytes]]) -> bytes:
         (b"=a-b.example:deny\n", [(b"=a-b.example", b"D\0")]),
         (b"a-b@1.2.3.4:deny\n", [(b"a-b@1.2.3.4", b"D\0")]),
         (b"-:deny\n", [(b"0", b"D\0")]),
-        (b"a:allow,A=\"1:2\"", [(b"a", b"+A=1:2\0")]),
+        (b'a:allow,A="1:2"', [(b"a", b"+A=1:2\0")]),
     ],
 )
 def test_a_line_becomes_these_records(text: bytes, records: list[tuple[bytes, bytes]]) -> None:
