@@ -162,6 +162,7 @@ def _rules(call: Call, home: instance.Instance) -> None:
 
 def _run(call: Call, argv: list[bytes], home: instance.Instance, stdin: bytes | None) -> None:
     env = {**call.env, b"QMAILHOME": home.home}
+    argv = [_programs() + b"/" + argv[0], *argv[1:]]
     fd = os.open(stdin or b"/dev/null", os.O_RDONLY | os.O_CLOEXEC)
     try:
         status = os.waitpid(call.spawn(argv, env, fds={0: fd}), 0)[1]
@@ -172,7 +173,7 @@ def _run(call: Call, argv: list[bytes], home: instance.Instance, stdin: bytes | 
 
 
 def _environment(home: instance.Instance, domain: bytes, smtp: tuple[bytes, bytes], pop3: tuple[bytes, bytes]) -> None:
-    programs = os.path.dirname(os.path.abspath(sys.argv[0]))
+    programs = os.fsdecode(_programs())
     text = ENVIRONMENT.format(
         home=_quoted(os.fsdecode(home.home)),
         path=_quoted(f"{programs}:/usr/local/bin:/usr/bin:/bin"),
@@ -183,6 +184,11 @@ def _environment(home: instance.Instance, domain: bytes, smtp: tuple[bytes, byte
         pop3_port=os.fsdecode(pop3[1]),
     )
     replace(home.path(b"environment"), os.fsencode(text), 0o644)
+
+
+def _programs() -> bytes:
+    """Where our own programs are: beside this one, whatever PATH says."""
+    return os.fsencode(os.path.dirname(os.path.abspath(sys.argv[0])))
 
 
 def _quoted(word: str) -> str:

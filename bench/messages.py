@@ -1,0 +1,75 @@
+"""Messages a second: accepted into the queue, and delivered to a Maildir."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+from bench import hosts
+from bench.table import Table
+
+MESSAGES = 3000
+SIZE = 2048
+SESSIONS = 10
+
+
+def _inject(port: int, messages: int = MESSAGES) -> float:
+    """Seconds that Postfix's smtp-source takes to hand over `messages`, each in a connection of its own."""
+    argv = [hosts.SMTP_SOURCE or "smtp-source", "-s", str(SESSIONS), "-m", str(messages), "-l", str(SIZE)]
+    argv += ["-f", "sender@localhost", "-t", "demo@localhost", f"127.0.0.1:{port}"]
+    start = time.monotonic()
+    subprocess.run(argv, check=True, capture_output=True)
+    return time.monotonic() - start
+
+
+def _delivered(new: Path, messages: int, seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not new.is_dir() or len(os.listdir(new)) < messages:
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{len(os.listdir(new))} of {messages} delivered after {seconds} s")
+        time.sleep(0.02)
+
+
+def _missing() -> str:
+    if not hosts.SMTP_SOURCE:
+        return "no smtp-source (package postfix)"
+    return "" if os.geteuid() == 0 else "Postfix can be started by root only"
+
+
+def accepted(directory: Path) -> Table:
+    """By SMTP into the queue; nothing is delivered meanwhile."""
+    table = Table(f"Messages accepted: {SESSIONS} connections, {SIZE} bytes, smtp-source", "messages/s")
+    if _missing():
+        table.add("Postfix", None, _missing())
+        return table
+    postfix = hosts.Postfix(directory)
+    with postfix.serving(deliver=False):
+        table.add("Postfix", MESSAGES / _inject(postfix.smtp_port))
+    host = hosts.Instance(directory)
+    with host.smtpd():
+        table.add("ours", MESSAGES / _inject(host.smtp_port))
+    host.empty()
+    return table
+
+
+def delivered(directory: Path) -> Table:
+    """From the first connection to the last file in Maildir/new."""
+    table = Table(f"Messages delivered to a Maildir: {SESSIONS} connections, {SIZE} bytes", "messages/s")
+    if _missing():
+        table.add("Postfix", None, _missing())
+        return table
+    postfix = hosts.Postfix(directory)
+    with postfix.serving(deliver=True):
+        start = time.monotonic()
+        _inject(postfix.smtp_port)
+        _delivered(postfix.new, MESSAGES)
+        table.add("Postfix", MESSAGES / (time.monotonic() - start))
+    host = hosts.Instance(directory)
+    with host.smtpd(), host.sender():
+        start = time.monotonic()
+        _inject(host.smtp_port)
+        _delivered(host.new, MESSAGES)
+        table.add("ours", MESSAGES / (time.monotonic() - start))
+    return table
