@@ -166,6 +166,11 @@ def info(queue: Queue, n: int) -> tuple[bytes, int]:
     return record[1:], birth
 
 
+def open_recipients(queue: Queue, channel: bytes, n: int) -> int:
+    """Open a channel file to read its records.  Raises OSError."""
+    return os.open(queue.at(queue.split_name(channel, n)), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
 def mark_done(queue: Queue, channel: bytes, n: int, offset: int) -> None:
     """Turn the record at `offset` of a channel file to D.  Raises OSError.
 
@@ -212,6 +217,11 @@ def remove(path: bytes) -> None:
         os.unlink(path)
     except FileNotFoundError:
         pass
+
+
+def unlink(path: bytes) -> None:
+    """Unlink what must be there.  Raises OSError, also if it is gone: then somebody else is at work here."""
+    os.unlink(path)
 
 
 def next_attempt(queue: Queue, channel: bytes, n: int) -> int | None:
