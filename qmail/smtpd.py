@@ -68,10 +68,11 @@ class Server:
         our controls cannot be read."""
         control, env = Control(self._instance.control), self._call.env
         try:
-            greeting = control.line(b"smtpgreeting", me=True)
+            me = control.line(b"me")
+            greeting = _given(control.line(b"smtpgreeting"), me)
             if greeting is None:
                 raise Farewell(smtp.NO_CONTROLS)
-            localiphost = control.line(b"localiphost", me=True)
+            localiphost = _given(control.line(b"localiphost"), me)
             self._idle = min(max(1, control.number(b"timeoutsmtpd", IDLE)), LONGEST_IDLE)
             self._rcpthosts = RcptHosts.load(control)
             badmailfrom = nameset.load(control, b"badmailfrom")
@@ -169,6 +170,10 @@ class Server:
         event.answer = self._mail.close(event.sender, event.recipients)
         event.accepted = b"%d qp %d" % (time.time(), self._mail.qp)
         self._mail = None
+
+
+def _given(line: bytes | None, default: bytes | None) -> bytes | None:
+    return default if line is None else line
 
 
 def smtpd(call: Call) -> int:

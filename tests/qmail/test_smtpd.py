@@ -12,6 +12,8 @@ from pathlib import Path
 import cdbx
 import pytest
 
+from qmail.core import queuetree
+from qmail.core.instance import Instance
 from tests.support import launchers
 
 TCP = {"TCPREMOTEIP": "192.0.2.7", "TCPREMOTEHOST": "client.example.net", "TCPLOCALHOST": "mx.example.org"}
@@ -55,7 +57,7 @@ class Host:
         self.replies(data, **env)
         return (self.home / "message").read_bytes(), (self.home / "envelope").read_bytes()
 
-    def start(self, stdin: int | socket.socket, stdout: int | socket.socket) -> subprocess.Popen[bytes]:
+    def start(self, stdin: int, stdout: int) -> subprocess.Popen[bytes]:
         env = {"PATH": os.environ["PATH"], **self.env}
         return subprocess.Popen([launchers.ours("qmail-smtpd")], stdin=stdin, stdout=stdout, env=env)
 
@@ -138,7 +140,7 @@ def test_a_client_that_is_silent_is_told_and_left(host: Host) -> None:  # 31
     host.set("timeoutsmtpd", "0")
     pairs = [socket.socketpair() for _ in range(2)]
     began = time.monotonic()
-    running = [host.start(theirs, theirs) for _, theirs in pairs]
+    running = [host.start(theirs.fileno(), theirs.fileno()) for _, theirs in pairs]
     pairs[1][0].sendall(START + b"half a mail\r\n")
     for (ours, theirs), process, before in zip(pairs, running, (b"", OK * 2 + GO), strict=True):
         theirs.close()
@@ -152,7 +154,7 @@ def test_a_client_that_takes_nothing_is_left_in_silence(host: Host) -> None:
     host.set("timeoutsmtpd", "1")
     ours, theirs = socket.socketpair()
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-    process = host.start(theirs, theirs)
+    process = host.start(theirs.fileno(), theirs.fileno())
     theirs.close()
     ours.settimeout(10)
     with pytest.raises(OSError):  # it closes with our commands unread
@@ -180,7 +182,7 @@ def test_regular_files_do_for_a_client(host: Host) -> None:
 
 def test_replies_to_commands_that_came_together_leave_together(host: Host) -> None:  # 35
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)  # keeps writes apart
-    process = host.start(theirs, theirs)
+    process = host.start(theirs.fileno(), theirs.fileno())
     theirs.close()
     assert ours.recv(65536) == GREETING
     ours.send(b"MAIL FROM:<>\r\nRCPT TO:<x@mail.example.org>\r\nRSET\r\nNOOP\r\n")
@@ -284,6 +286,37 @@ def test_a_mail_of_any_size_takes_no_more_memory(host: Host) -> None:
     assert (host.home / "message").stat().st_size > 29_000_000
 
 
+def queued(host: Host) -> list[str]:
+    """Every file of a message in the instance's own queue, by its directory."""
+    names = ("pid", "intd", "todo", "mess")
+    return [name for name in names for _, _, files in os.walk(host.home / "queue" / name) for _ in files]
+
+
+def test_without_a_queue_program_mail_goes_into_the_queue_itself(host: Host) -> None:
+    queuetree.create(Instance(os.fsencode(host.home)))
+    del host.env["QMAILQUEUE"]
+    assert host.replies(START + b"hello\r\n.\r\n").startswith(OK * 2 + GO + b"250 ok ")
+    assert sorted(queued(host)) == ["intd", "mess", "todo"]
+    message = next(path for path in (host.home / "queue" / "mess").rglob("*") if path.is_file())
+    assert message.read_bytes().endswith(b"\nhello\n")
+
+
+@pytest.mark.parametrize("data", [b"hello\r\n", b"hello\nworld\r\n.\r\n", b"Received: x\r\n" * 100 + b".\r\n"])
+def test_a_mail_that_is_not_accepted_leaves_nothing_in_the_queue(host: Host, data: bytes) -> None:
+    queuetree.create(Instance(os.fsencode(host.home)))
+    del host.env["QMAILQUEUE"]
+    assert host.talk(START + data).code == 1
+    assert queued(host) == []
+
+
+def test_a_flood_of_recipients_ends_at_the_memory_limit(host: Host) -> None:
+    (host.home / "in").write_bytes(b"MAIL <>\r\n" + b"RCPT <%b>\r\n" % (b"x" * 800) * 100_000)
+    command = f"ulimit -v 80000; exec {launchers.ours('qmail-smtpd')} <in"
+    done = launchers.run("/bin/sh", "-c", command, env=host.env, cwd=host.home)
+    assert (done.code, done.err) == (1, b"")
+    assert done.out.endswith(OK + b"421 out of memory (#4.3.0)\r\n")
+
+
 # --- policy
 
 
@@ -308,7 +341,8 @@ def test_a_damaged_database_ends_the_session_when_it_is_needed(host: Host) -> No
 
 def test_relayclient_badmailfrom_and_localiphost_are_honoured(host: Host) -> None:  # 20, 22, 24
     host.set("badmailfrom", "@Evil.example\n")
-    data = b"MAIL FROM:<x@EVIL.example>\r\nRCPT TO:<y>\r\nMAIL FROM:<a@[127.0.0.1]>\r\nRCPT TO:<x@any.example>\r\nDATA\r\n.\r\n"
+    data = b"MAIL FROM:<x@EVIL.example>\r\nRCPT TO:<y>\r\n"
+    data += b"MAIL FROM:<a@[127.0.0.1]>\r\nRCPT TO:<x@any.example>\r\nDATA\r\n.\r\n"
     _, envelope = host.taken(data, RELAYCLIENT="@relay.example")
     assert envelope == b"Fa@mail.example.org\0Tx@any.example@relay.example\0\0"
     assert b"badmailfrom list" in host.replies(data)
