@@ -93,7 +93,7 @@ def _unable(name: bytes, error: OSError) -> TemporaryFailure:
 
 
 def new_sender(sender: bytes, local: bytes, host: bytes, dash: bytes, ext: bytes) -> bytes:
-    """Who shall hear of trouble with forwarded mail: the list's owner if `-owner` is there.  Raises TemporaryFailure."""
+    """Who hears of trouble with forwarded mail: the list's owner if `-owner` is there.  Raises TemporaryFailure."""
     if sender in (b"", b"#@[]"):  # a bounce, a double bounce: nobody
         return sender
     name = b".qmail" + dash + safe(ext) + b"-owner"
@@ -140,7 +140,7 @@ def lines(text: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def instructions(found: Instructions | None, dash: bytes, default_delivery: bytes) -> tuple[bytes, bool]:
-    """Text to carry out, and whether only forwarding is allowed.  Raises PermanentFailure if there is no such address."""
+    """Text to carry out, and whether it may forward only.  Raises PermanentFailure if there is no such address."""
     if found is None and dash:
         raise PermanentFailure("Sorry, no mailbox here by that name. (#5.1.1)")
     if found is None or not found.text:

@@ -95,7 +95,7 @@ def deliver(name: bytes, header: bytes, message: int, patience: float = PATIENCE
 
 
 def _lock(fd: int, patience: float) -> bool:
-    """Lock the file; False if it is of a kind that cannot be.  Raises TemporaryFailure if somebody else has it too long."""
+    """Lock the file; False if it cannot be locked.  Raises TemporaryFailure if somebody else has it too long."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return True
