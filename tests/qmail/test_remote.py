@@ -1,0 +1,239 @@
+"""qmail-remote against a scripted mail server on the loopback."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import dns.flags
+import dns.message
+import dns.rcode
+import dns.rrset
+import pytest
+
+from tests.support import launchers
+from tests.support.instance import make_instance
+from tests.support.mailhost import GREETING, HANG_UP, OK, WILLING, MailHost
+
+MESSAGE = b"Subject: x\n\nhello\n"
+UNCONNECTED = b"ZSorry, I wasn't able to establish an SMTP connection. (#4.4.1)\n\0"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return make_instance(tmp_path, me="mail.example.org")
+
+
+def control(home: Path, name: str, text: str) -> None:
+    (home / "control" / name).write_text(text)
+
+
+def remote(home: Path, *args: str | bytes, message: bytes = MESSAGE, **env: str) -> bytes:
+    """The report.  Exit code 0 and silence on stderr belong to every run."""
+    words = args or ("one.example", "s@e.example", "r@one.example")
+    done = launchers.run(launchers.ours("qmail-remote"), *words, stdin=message, env={"QMAILHOME": str(home), **env})
+    assert (done.code, done.err) == (0, b"")
+    return done.out
+
+
+def deliver(home: Path, host: MailHost, message: bytes = MESSAGE) -> bytes:
+    address = f"[{host.address}]" if ":" in host.address else host.address
+    control(home, "smtproutes", f":{address}:{host.port}\n")
+    return remote(home, message=message)
+
+
+def test_a_message_is_delivered_and_reported(home: Path) -> None:
+    with MailHost() as host:
+        said = deliver(home, host)
+    assert said == b"r\0K127.0.0.2 accepted message.\nRemote host said: 250 done\n\0"  # probe 36
+    assert host.told == (
+        b"HELO mail.example.org\r\nMAIL FROM:<s@e.example>\r\nRCPT TO:<r@one.example>\r\nDATA\r\n"
+        b"Subject: x\r\n\r\nhello\r\n.\r\nQUIT\r\n"
+    )
+
+
+def test_the_message_is_encoded_for_the_wire(home: Path) -> None:
+    with MailHost() as host:
+        assert deliver(home, host, b".\n..\n.a\nx\r\ny\rz\nw\r\r\n").startswith(b"r\0K")
+    assert b"DATA\r\n..\r\n...\r\n..a\r\nx\r\ny\r\nz\r\nw\r\n\r\r\n.\r\nQUIT" in host.told  # probe 45
+
+
+def test_a_message_of_many_blocks_arrives_whole(home: Path) -> None:
+    message = b"".join(b"%07d.\n.dot\n" % i for i in range(100_000))
+    with MailHost() as host:
+        assert deliver(home, host, message).startswith(b"r\0K")
+    body = host.told.partition(b"DATA\r\n")[2].removesuffix(b".\r\nQUIT\r\n")
+    assert body.replace(b"\r\n.", b"\r\n").replace(b"\r\n", b"\n") == message
+
+
+def test_a_partial_last_line_is_not_sent(home: Path) -> None:
+    with MailHost() as host:
+        said = deliver(home, host, b"no newline")
+    assert said == b"r\0DSMTP cannot transfer messages with partial final lines. (#5.6.2)\n\0"  # probe 46
+    assert b"\r\n.\r\n" not in host.told
+    assert b"QUIT" not in host.told
+
+
+def test_a_host_that_hangs_up_after_the_dot_may_have_the_message(home: Path) -> None:
+    with MailHost([*WILLING[:5], HANG_UP]) as host:
+        said = deliver(home, host)
+    assert said == b"r\0ZConnected to 127.0.0.2 but connection died. Possible duplicate! (#4.4.2)\n\0"  # probe 43
+
+
+def test_a_host_that_says_nothing_in_time_is_a_dead_connection(home: Path) -> None:
+    control(home, "timeoutremote", "1\n")
+    with MailHost([GREETING, OK, b"250-"]) as host:
+        assert deliver(home, host) == b"ZConnected to 127.0.0.2 but connection died. (#4.4.2)\n\0"
+
+
+def test_a_long_reply_is_cut(home: Path) -> None:
+    with MailHost([*WILLING[:5], b"250 " + b"x" * 7000 + b"\r\n"]) as host:
+        said = deliver(home, host)
+    assert said == b"r\0K127.0.0.2 accepted message.\nRemote host said: 250 " + b"x" * 4996 + b"\0"  # probe 47
+
+
+def test_a_message_that_cannot_be_read_is_tried_again(home: Path) -> None:
+    with MailHost() as host, open(os.devnull, "wb") as unreadable:
+        control(home, "smtproutes", f":127.0.0.2:{host.port}\n")
+        words = [launchers.ours("qmail-remote"), "h", "s", "r"]
+        done = subprocess.run(words, stdin=unreadable, stdout=subprocess.PIPE, env={"QMAILHOME": str(home)})
+    assert (done.returncode, done.stdout) == (0, b"r\0ZUnable to read message. (#4.3.0)\n\0")
+
+
+def test_ipv6_is_spoken(home: Path) -> None:
+    try:
+        host = MailHost(address="::1")
+    except OSError:
+        pytest.skip("no IPv6 on this machine")
+    with host:
+        assert deliver(home, host) == b"r\0K::1 accepted message.\nRemote host said: 250 done\n\0"
+
+
+@pytest.mark.parametrize(
+    ("words", "files", "expected"),
+    [
+        (("h", "s"), {}, b"DI (qmail-remote) was invoked improperly. (#5.3.5)\n\0"),  # probe 52
+        (("h", "s", "r\nRSET"), {}, b"DI (qmail-remote) was invoked improperly. (#5.3.5)\n\0"),
+        (("h", "s", "r"), {"me": None}, b"ZUnable to read control files. (#4.3.0)\n\0"),
+        (("h", "s", "r"), {"smtproutes": ""}, b"ZUnable to read control files. (#4.3.0)\n\0"),
+        (("h", "s", "r"), {"smtproutes": ":127.0.0.2:0"}, UNCONNECTED),
+        (("--help", "s", "r"), {"smtproutes": ":127.0.0.2:0"}, UNCONNECTED),
+        (("", "s", "r"), {}, b"DSorry, I couldn't find any host named . (#5.1.2)\n\0"),
+        (("h", "s", "r"), {"smtproutes": "h::25"}, b"DSorry, I couldn't find any host named . (#5.1.2)\n\0"),
+        (
+            ("[127.0.0.1]", "s", "r"),
+            {},
+            b"DSorry. Although I'm listed as a best-preference MX or A for that host,\n"
+            b"it isn't in my control/locals file, so I don't treat it as local. (#5.4.6)\n\0",
+        ),
+    ],
+)
+def test_what_fails_before_a_connection_has_a_report_and_exit_code_0(
+    home: Path, words: tuple[str, ...], files: dict[str, str | None], expected: bytes
+) -> None:
+    for name, text in files.items():
+        if text is None:
+            (home / "control" / name).unlink()
+        elif not text:
+            (home / "control" / name).mkdir()  # neither absent nor readable
+        else:
+            control(home, name, text + "\n")
+    assert remote(home, *words) == expected
+
+
+def test_without_home_everything_is_temporary(home: Path) -> None:
+    assert remote(home / "absent") == b"ZUnable to switch to home directory. (#4.3.0)\n\0"
+
+
+def test_a_host_that_timed_out_twice_is_left_alone(home: Path) -> None:
+    table = home / "queue" / "lock" / "tcpto"
+    control(home, "timeoutconnect", "0\n")
+    with socket.create_server(("127.0.0.2", 0), backlog=0) as full:
+        waiting = [socket.socket() for _ in range(4)]
+        for each in waiting:
+            each.setblocking(False)
+            each.connect_ex(full.getsockname())  # after the first ones the kernel answers no more
+        control(home, "smtproutes", f":127.0.0.2:{full.getsockname()[1]}\n")
+        assert remote(home) == UNCONNECTED
+        address, count, when = struct.unpack_from("<4sB3xL", table.read_bytes())
+        assert (address, count) == (bytes((127, 0, 0, 2)), 1)
+        assert abs(when - time.time()) < 60
+        remote(home)
+        assert table.read_bytes()[4] == 1  # within two minutes: the same time-out
+        table.write_bytes(struct.pack("<4sB3xL4x", address, 1, when - 121).ljust(1024, b"\0"))
+        remote(home)
+        assert table.read_bytes()[4] == 2  # probe 51
+        for each in waiting:
+            each.close()
+    with MailHost() as host:
+        assert deliver(home, host) == UNCONNECTED  # it would answer now, but nobody asks
+        table.write_bytes(struct.pack("<4sB3xL4x", address, 1, when).ljust(1024, b"\0"))
+        assert deliver(home, host).startswith(b"r\0K")
+        assert table.read_bytes()[4] == 0
+
+
+class NameServer(threading.Thread):
+    """Answers from a table on 127.0.0.77:53, where only root may listen."""
+
+    ZONE = {
+        ("one.example.", "MX"): "10 mx.one.example.",
+        ("mx.one.example.", "A"): "127.0.0.2",
+        ("null.example.", "MX"): "0 .",
+        ("refused.example.", "MX"): "REFUSED",
+        ("broken.example.", "MX"): "SERVFAIL",
+    }
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            self.socket.bind(("127.0.0.77", 53))
+        except OSError as e:
+            self.socket.close()
+            pytest.skip(f"cannot be a name server here: {e}")
+
+    def run(self) -> None:
+        while True:
+            try:
+                query, client = self.socket.recvfrom(4096)
+            except OSError:
+                return
+            self.socket.sendto(self.answer(dns.message.from_wire(query)).to_wire(), client)
+
+    def answer(self, query: dns.message.Message) -> dns.message.Message:
+        question = query.question[0]
+        name, rdtype = question.name.to_text(), dns.rdatatype.to_text(question.rdtype)
+        response = dns.message.make_response(query, recursion_available=True)
+        found = self.ZONE.get((name, rdtype))
+        if found in ("REFUSED", "SERVFAIL"):
+            response.set_rcode(dns.rcode.from_text(found))
+        elif found:
+            response.answer.append(dns.rrset.from_text(question.name, 60, "IN", rdtype, found))
+        elif not any(name == known for known, _ in self.ZONE):
+            response.set_rcode(dns.rcode.NXDOMAIN)
+        return response
+
+
+def test_the_dns_is_asked(home: Path) -> None:
+    """Probe 48 on real packets; the rules about MX are in test_mx."""
+    server = NameServer()
+    server.start()
+    expected = {
+        "nohost.example": b"DSorry, I couldn't find any host named nohost.example. (#5.1.2)\n\0",
+        "null.example": b"DSorry, I couldn't find a mail exchanger or IP address. (#5.4.4)\n\0",
+        "refused.example": b"ZSorry, I couldn't find any host by that name. (#4.1.2)\n\0",
+        "broken.example": b"ZSorry, I couldn't find any host by that name. (#4.1.2)\n\0",
+        "a..b": b"DSorry, I couldn't find any host named a..b. (#5.1.2)\n\0",
+    }
+    try:
+        for host, report in expected.items():
+            assert remote(home, host, "s", "r", DNSCACHEIP="127.0.0.77") == report
+        control(home, "smtproutes", "other.example:mx.one.example:0\n")
+        assert remote(home, "other.example", "s", "r", DNSCACHEIP="127.0.0.77") == UNCONNECTED
+    finally:
+        server.socket.close()
