@@ -136,10 +136,6 @@ class Send:
     def turn(self) -> None:
         """Wait for something to do, and do a slice of each kind."""
         now = int(time.time())
-        if self.signals.take(signal.SIGALRM):
-            self.backlog.all_now(now)
-        if self.signals.take(signal.SIGHUP):
-            self._reread()
         self.log.flush()
         try:
             ready = self._wait(now)
@@ -149,6 +145,11 @@ class Send:
         now = int(time.time())
         if self.signals.fd in ready:
             self.signals.drain()
+        # Ahead of all work: mail that is queued after HUP was sent goes by the new tables.
+        if self.signals.take(signal.SIGHUP):
+            self._reread()
+        if self.signals.take(signal.SIGALRM):
+            self.backlog.all_now(now)
         for channel in self.channels:
             if channel.write_fd in ready:
                 channel.flush()
