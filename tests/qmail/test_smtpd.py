@@ -6,7 +6,7 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cdbx
@@ -367,24 +367,47 @@ def test_a_hundred_thousand_recipients_are_taken(host: Host) -> None:
     assert envelope.count(b"\0") == 100_002
 
 
-def test_it_serves_under_the_original_tcpserver(host: Host) -> None:
+@pytest.fixture(params=["ours", "ours by exec", "the original"])
+def port(host: Host, request: pytest.FixtureRequest) -> Iterator[int]:
+    """A tcpserver that runs qmail-smtpd: as a pool, by exec, and C tcpserver."""
+    find = launchers.original if request.param == "the original" else launchers.ours
+    env = {"PATH": os.environ["PATH"], **host.env}
+    if request.param == "ours by exec":
+        env["UCSPI_EXEC"] = "1"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = subprocess.Popen(
-        [launchers.original("tcpserver"), "-RHl0", "127.0.0.1", str(port), launchers.ours("qmail-smtpd")],
-        env={"PATH": os.environ["PATH"], **host.env},
-    )
-    try:
-        for _ in range(200):
-            try:
-                client = socket.create_connection(("127.0.0.1", port), 10)
-                break
-            except ConnectionRefusedError:
-                time.sleep(0.02)
-        with client:
-            client.sendall(b"QUIT\r\n")
-            assert receive(client, lambda data: data.endswith(BYE)) == GREETING + BYE
-    finally:
-        server.terminate()
-        server.wait()
+        free: int = probe.getsockname()[1]
+    words = [find("tcpserver"), "-RHl0", "127.0.0.1", str(free), launchers.ours("qmail-smtpd")]
+    server = subprocess.Popen(words, env=env)
+    yield free
+    server.terminate()
+    server.wait()
+
+
+def connect(port: int) -> socket.socket:
+    for _ in range(500):
+        try:
+            return socket.create_connection(("127.0.0.1", port), 10)
+        except ConnectionRefusedError:
+            time.sleep(0.02)
+    raise AssertionError("no server")
+
+
+def test_connections_served_one_after_the_other_share_nothing(host: Host, port: int) -> None:
+    talks = [
+        (b"HELO one\r\n" + START + b"half", b"250 mail.example.org\r\n" + OK * 2 + GO),  # and then it is gone
+        (b"DATA\r\nQUIT\r\n", b"503 MAIL first (#5.5.1)\r\n" + BYE),
+        (START + b"x\n.\r\n", OK * 2 + GO + b"451 See https://cr.yp.to/docs/smtplf.html.\r\n"),
+        (b"MAIL <>\r\nRCPT <x@no.example>\r\nQUIT\r\n", OK + NO_GATEWAY + BYE),
+    ]
+    for said, heard in talks * 2:
+        with connect(port) as client:
+            client.sendall(said)
+            client.shutdown(socket.SHUT_WR)
+            assert receive(client, lambda data: False) == GREETING + heard
+    with connect(port) as client:
+        client.sendall(START + b"y\r\n.\r\nQUIT\r\n")
+        assert receive(client, lambda data: False).startswith(GREETING + OK * 2 + GO + b"250 ok ")
+    message = (host.home / "message").read_bytes()
+    assert message.startswith(b"Received: from unknown (127.0.0.1)\n  by 0 with SMTP; ")  # no HELO, no name
+    assert message.endswith(b" -0000\ny\n")
