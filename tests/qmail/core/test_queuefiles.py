@@ -1,0 +1,157 @@
+"""Preprocessing, marks, bounces and clean-up judgement."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from qmail.core import queuefiles
+from qmail.core.instance import Instance
+from qmail.core.queuedir import OSSIFIED, Queue
+from qmail.core.queuefiles import LOCAL, REMOTE, Preprocessing, Trouble
+from tests.support import queues
+from tests.support.queues import home as home
+
+N = 2196484
+
+
+@pytest.fixture
+def queue(home: Instance) -> Queue:
+    return Queue(home.queue)
+
+
+def write(path: bytes, content: bytes = b"") -> Path:
+    file = Path(os.fsdecode(path))
+    file.write_bytes(content)
+    return file
+
+
+def queued(queue: Queue, todo: bytes = b"u0\0p6067\0Fa@b\0Tc@d\0Thalf") -> None:
+    write(queue.mess(N), b"x" * 85)
+    write(queue.todo(N), todo)
+
+
+def test_preprocessing_writes_info_and_only_channels_with_recipients(home: Instance, queue: Queue) -> None:
+    queued(queue)
+    write(queue.local(N), b"Told@leftover\0")
+    work = Preprocessing(queue, N)
+    assert work.size == 85
+    assert list(work.records()) == [b"u0", b"p6067", b"Fa@b", b"Tc@d"]
+    work.sender(b"a@b")
+    work.recipient(REMOTE, b"c@d")
+    work.recipient(REMOTE, b"e@f")
+    work.commit()
+    assert work.channels == [REMOTE]
+    work.close()
+    found = queues.files(home)
+    assert (found["info"], found["remote"], "local" in found) == (b"Fa@b\0", b"Tc@d\0Te@f\0", False)
+    assert os.stat(queue.info(N)).st_mode & 0o777 == 0o600
+    assert queuefiles.info(queue, N)[0] == b"a@b"
+
+
+@pytest.mark.parametrize(
+    ("break_it", "text"),
+    [
+        (lambda queue: os.unlink(queue.todo(N)), b"unable to open todo/2196484"),
+        (lambda queue: os.unlink(queue.mess(N)), b"unable to stat mess/7/2196484"),
+        (lambda queue: os.mkdir(queue.local(N)), b"unable to unlink local/7/2196484"),
+        (lambda queue: os.rmdir(os.path.dirname(queue.info(N))), b"unable to create info/7/2196484"),
+        (lambda queue: (os.unlink(queue.todo(N)), os.mkdir(queue.todo(N))), b"trouble reading todo/2196484"),
+    ],
+)
+def test_trouble_names_the_file_as_the_log_shows_it(queue: Queue, break_it: object, text: bytes) -> None:
+    queued(queue)
+    assert callable(break_it)
+    break_it(queue)
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(Trouble) as trouble:
+        work = Preprocessing(queue, N)
+        try:
+            list(work.records())
+        finally:
+            work.close()
+    assert trouble.value.text == text
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_mark_changes_one_byte_in_place(queue: Queue) -> None:
+    file = write(queue.remote(N), b"Ta@b\0Tc@d\0")
+    queuefiles.mark_done(queue, REMOTE, N, 5)
+    assert file.read_bytes() == b"Ta@b\0Dc@d\0"
+
+
+def test_bounce_paragraphs_are_appended(queue: Queue) -> None:
+    queuefiles.append_bounce(queue, N, b"one\n\n")
+    queuefiles.append_bounce(queue, N, b"two\n\n")
+    assert Path(os.fsdecode(queue.bounce(N))).read_bytes() == b"one\n\ntwo\n\n"
+
+
+def test_a_paragraph_that_does_not_last_was_not_appended(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    queuefiles.append_bounce(queue, N, b"one\n\n")
+
+    def fsync(fd: int) -> None:
+        raise OSError(5, "lost")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(OSError, match="lost"):
+        queuefiles.append_bounce(queue, N, b"two\n\n")
+    assert Path(os.fsdecode(queue.bounce(N))).read_bytes() == b"one\n\n"
+
+
+def test_the_next_attempt_outlives_a_restart(queue: Queue) -> None:
+    assert queuefiles.next_attempt(queue, LOCAL, N) is None
+    write(queue.local(N))
+    queuefiles.set_next_attempt(queue, LOCAL, N, 1795421752)
+    assert queuefiles.next_attempt(queue, LOCAL, N) == 1795421752
+
+
+@pytest.mark.parametrize("content", [b"", b"junk\0", b"Fa@b"])
+def test_an_info_file_without_sender_is_an_error(queue: Queue, content: bytes) -> None:
+    write(queue.info(N), content)
+    with pytest.raises(OSError, match="no sender"):
+        queuefiles.info(queue, N)
+
+
+def test_only_numbers_are_messages(queue: Queue) -> None:
+    for name in (b"12", b"007", b"x", b"1a", b".1"):
+        write(queue.at(b"todo/" + name))
+    assert sorted(queuefiles.numbers(queue, b"todo")) == [7, 12]
+    with pytest.raises(FileNotFoundError):
+        queuefiles.numbers(queue, b"nosuch")
+
+
+@pytest.mark.parametrize(
+    ("age", "beside", "leftover"),
+    [
+        (OSSIFIED + 1, None, True),
+        (OSSIFIED, None, False),
+        (OSSIFIED + 1, "info", False),
+        (OSSIFIED + 1, "todo", False),
+        (OSSIFIED + 1, "intd", True),
+    ],
+)
+def test_only_old_messages_that_nothing_points_at_are_leftovers(
+    queue: Queue, age: int, beside: str | None, leftover: bool
+) -> None:
+    now = 1795421752
+    os.utime(write(queue.mess(N)), (now - age, now))
+    if beside is not None:
+        write(getattr(queue, beside)(N))
+    assert queuefiles.is_leftover(queue, N, now) is leftover
+
+
+def test_what_cannot_be_judged_stays(queue: Queue) -> None:
+    os.utime(write(queue.mess(N)), (0, 0))
+    os.rmdir(os.path.dirname(queue.info(N)))
+    write(os.path.dirname(queue.info(N)))  # ENOTDIR
+    assert not queuefiles.is_leftover(queue, N, 1795421752)
+
+
+def test_there_is_one_qmail_send(queue: Queue) -> None:
+    first = queuefiles.take_mutex(queue)
+    with pytest.raises(BlockingIOError):
+        queuefiles.take_mutex(queue)
+    os.close(first)
+    os.close(queuefiles.take_mutex(queue))
