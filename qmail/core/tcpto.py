@@ -43,7 +43,11 @@ def records(table: bytes) -> Iterator[Record]:
 
 def find(table: bytes, address: bytes) -> Record | None:
     """The first record of a host, be it free."""
-    return next((record for record in records(table) if record.address == address), None)
+    at = table.find(address)
+    while at % RECORD.size and at >= 0:  # found across fields
+        at = table.find(address, at + 1)
+    whole = 0 <= at <= len(table) - RECORD.size
+    return Record(at, *RECORD.unpack_from(table, at)) if whole else None
 
 
 def avoided(record: Record, now: int, pid: int) -> bool:

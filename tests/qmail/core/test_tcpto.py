@@ -45,6 +45,14 @@ def test_a_time_out_within_two_minutes_changes_nothing() -> None:
     assert later is not None and (later.count, later.when) == (2, NOW + 120)
 
 
+def test_bytes_that_only_look_like_an_address_are_no_record() -> None:
+    when = int.from_bytes(PACKED, "little")
+    table = table_with(record(bytes(4), 2, when), record(PACKED, 3, NOW))
+    found = tcpto.find(table, PACKED)
+    assert found is not None and (found.at, found.count) == (16, 3)
+    assert tcpto.find(table[:30], PACKED) is None
+
+
 def test_the_count_stops_at_ten() -> None:
     later = tcpto.timed_out(table_with(record(PACKED, 10, NOW)), PACKED, NOW + 500)
     assert later is not None and later.count == 10
