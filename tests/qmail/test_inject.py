@@ -63,7 +63,11 @@ class Injecting:
         return self.run(argv, variables, stdin)
 
     def run(self, argv: tuple[bytes, ...], env: dict[bytes, bytes], stdin: bytes) -> Outcome:
-        given = {b"PATH": b"/bin:/usr/bin", b"QMAILHOME": os.fsencode(self.home), b"QMAILQUEUE": os.fsencode(self.queue)}
+        given = {
+            b"PATH": b"/bin:/usr/bin",
+            b"QMAILHOME": os.fsencode(self.home),
+            b"QMAILQUEUE": os.fsencode(self.queue),
+        }
         (self.home / "stdin").write_bytes(stdin)
         saved = [os.dup(fd) for fd in range(3)]
         try:
@@ -301,7 +305,7 @@ def test_a_message_reaches_our_own_queue(inject: Injecting) -> None:
 
 
 def test_a_large_body_does_not_sit_in_memory(inject: Injecting, tmp_path: Path) -> None:
-    inject.queue.write_text(f"#!/bin/sh\ntail -c 10 >{inject.files['message']}\n")
+    inject.queue.write_text(f"#!/bin/sh\ntail -c 10 >{inject.files['message']}; cat <&1\n")
     message = tmp_path / "big"
     with message.open("wb") as big:
         big.write(b"Subject: s\n\n")
@@ -309,7 +313,7 @@ def test_a_large_body_does_not_sit_in_memory(inject: Injecting, tmp_path: Path) 
     env = {"QMAILHOME": str(inject.home), "QMAILQUEUE": str(inject.queue), "PATH": "/bin:/usr/bin"}
     with message.open("rb") as big:
         child = subprocess.Popen([launchers.ours("qmail-inject"), "x@y.z"], stdin=big, env=env)
-    _, status, usage = os.wait4(child.pid, 0)
-    assert status == 0
+    _, child.returncode, usage = os.wait4(child.pid, 0)
+    assert child.returncode == 0
     assert inject.files["message"].read_bytes() == bytes(9) + b"\n"
     assert usage.ru_maxrss < 100 << 10
