@@ -305,7 +305,7 @@ def test_a_message_reaches_our_own_queue(inject: Injecting) -> None:
 
 
 def test_a_large_body_does_not_sit_in_memory(inject: Injecting, tmp_path: Path) -> None:
-    inject.queue.write_text(f"#!/bin/sh\ntail -c 10 >{inject.files['message']}; cat <&1\n")
+    inject.queue.write_text(f"#!/bin/sh\ntail -c 10 >{inject.files['message']}; cat <&1 >/dev/null\n")
     message = tmp_path / "big"
     with message.open("wb") as big:
         big.write(b"Subject: s\n\n")
