@@ -9,6 +9,7 @@ from __future__ import annotations
 import _socket
 
 from qmail.core import mx
+from ucspi.core import resolver
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class SystemAnswers(mx.Answers):
     __slots__ = ("_resolver", "_servers")
 
     def __init__(self, env: Mapping[bytes, bytes]) -> None:
-        self._servers = env.get(b"DNSCACHEIP", b"").decode("ascii", "replace").split()
+        self._servers = resolver.servers(env) if b"DNSCACHEIP" in env else []
         self._resolver: dns.resolver.Resolver | None = None
 
     def exchangers(self, name: bytes) -> list[tuple[int, bytes]]:
@@ -74,11 +75,11 @@ class SystemAnswers(mx.Answers):
     def _make(self) -> dns.resolver.Resolver:
         import dns.resolver
 
-        resolver = dns.resolver.Resolver(configure=not self._servers)
+        system = dns.resolver.Resolver(configure=not self._servers)
         if self._servers:
-            resolver.nameservers = list(self._servers)
-        resolver.timeout, resolver.lifetime = TRY, LIFETIME
-        return resolver
+            system.nameservers = list(self._servers)
+        system.timeout, system.lifetime = TRY, LIFETIME
+        return system
 
 
 def _name(name: bytes) -> dns.name.Name | None:
