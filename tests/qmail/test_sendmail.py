@@ -134,13 +134,14 @@ def test_a_program_that_cannot_be_run_is_temporary(home: Path, capfd: pytest.Cap
         assert refuses(home, capfd, "sendmail", *argv) == (111, f"sendmail: fatal: unable to run qmail-{name}\n")
 
 
-def test_a_message_goes_all_the_way_into_the_queue(tmp_path: Path) -> None:
+@pytest.mark.parametrize("env", [{}, {"UCSPI_EXEC": "1"}])
+def test_a_message_goes_all_the_way_into_the_queue(tmp_path: Path, env: dict[str, str]) -> None:
     home = make_instance(tmp_path, me="h.example")  # no bin: our own qmail-inject, in the same process
     done = launchers.run(
         launchers.ours("sendmail"),
         *("-t", "-i", "-oi", "-oem", "-fs@er.example", "arg@q.r"),
         stdin=b"To: x@y.z\n\n.\nafter the dot",
-        env={"QMAILHOME": str(home)},
+        env={"QMAILHOME": str(home), **env},
     )
     assert done == launchers.Result(0, b"", b"")
     (todo,) = (home / "queue" / "todo").iterdir()
