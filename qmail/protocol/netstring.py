@@ -99,7 +99,7 @@ class Reader:
 
 
 class Strings:
-    """Whole netstrings, for short ones such as addresses.  Of a longer one only the first `limit` bytes are kept: enough
+    """Whole netstrings, for short ones: addresses.  Of a longer one only the first `limit` bytes are kept, enough
     to see that it is too long."""
 
     __slots__ = ("_kept", "_limit", "_reader")
