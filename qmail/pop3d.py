@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 IDLE = 1200  # seconds that a client may be silent, or take nothing
-BLOCK = 131072  # of a message
+BLOCK = 32768  # of a message; fastest, as all of it stays in the cache
 PROGRAM = Program("qmail-pop3d", __doc__, usage="qmail-pop3d maildir", operands="MAILDIR")
 
 
