@@ -46,19 +46,21 @@ class NameServer:
         self.tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.tcp.bind((ip, self.port))
         self.tcp.listen()
-        for serve in (self._udp, self._tcp):
-            threading.Thread(target=serve, daemon=True).start()
+        self.threads = [threading.Thread(target=serve, daemon=True) for serve in (self._udp, self._tcp)]
+        for thread in self.threads:
+            thread.start()
 
     def __enter__(self) -> NameServer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for sock in (self.udp, self.tcp):
-            try:
-                sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-            sock.close()
+        here = self.udp.getsockname()
+        self.udp.sendto(b"", here)  # wakes the thread: a socket it waits for would stay open
+        socket.create_connection(here).close()
+        for thread in self.threads:
+            thread.join()
+        self.udp.close()
+        self.tcp.close()
 
     def _reply(self, answer: Answer, data: bytes) -> bytes | None:
         query = dns.message.from_wire(data)
@@ -69,25 +71,20 @@ class NameServer:
 
     def _udp(self) -> None:
         while True:
-            try:
-                data, peer = self.udp.recvfrom(4096)
-                if not data:  # shut down
-                    return
-                reply = self._reply(self.answer, data)
-                if reply is not None:
-                    self.udp.sendto(reply, peer)
-            except OSError:
-                if self.udp.fileno() < 0:
-                    return
+            data, peer = self.udp.recvfrom(4096)
+            if not data:
+                return
+            reply = self._reply(self.answer, data)
+            if reply is not None:
+                self.udp.sendto(reply, peer)
 
     def _tcp(self) -> None:
         while True:
-            try:
-                connection, _ = self.tcp.accept()
-            except OSError:
-                return
+            connection, _ = self.tcp.accept()
             with connection:
                 data = connection.recv(4096)
+                if not data:
+                    return
                 reply = self._reply(self.tcp_answer, data[2:])
                 if reply is not None:
                     connection.sendall(len(reply).to_bytes(2, "big") + reply)
