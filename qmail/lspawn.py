@@ -12,15 +12,20 @@ import errno
 import gc
 import os
 
-from qmail.core import instance, users
-from qmail.core.spawn import Delivery, Spawner
+from qmail.core import instance, residents, users
+from qmail.core.spawn import Child, Delivery, Spawner
 from qmail.core.spawnproto import Command
 from ucspi.core import chain, errtext
 from ucspi.core.command import Call, Program
 from ucspi.core.failure import TemporaryFailure
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
 PROGRAM = Program("qmail-lspawn", __doc__, operands="DEFAULTDELIVERY", title=True)
 
+OWN = "qmail.local"  # our qmail-local's module
 TRUNCATE = 3000  # bytes of a report; the rest would only make bounces longer
 
 # How a child says that it did not get as far as qmail-local; below them the report, whatever the output was.
@@ -56,20 +61,31 @@ def report(status: int, output: bytes) -> bytes:
     return {0: b"K", 100: b"D"}.get(code, b"Z") + output.partition(b"\0")[0]
 
 
+def run_local(argv: Sequence[bytes], env: Mapping[bytes, bytes], how: chain.Chain) -> int:
+    """Our own qmail-local, loaded when it is first needed."""
+    return chain.load(OWN)(argv, env, how)
+
+
 class Setting:
     """What is the same for all deliveries."""
 
-    __slots__ = ("call", "default_delivery", "gid", "instance", "only", "uid")
+    __slots__ = ("call", "default_delivery", "gid", "instance", "only", "residents", "uid")
 
     def __init__(self, call: Call, here: instance.Instance, default_delivery: bytes) -> None:
         self.call, self.instance, self.default_delivery = call, here, default_delivery
         self.only = here.owner if here.single else None  # the one user who has addresses here
+        self.residents = residents.Residents(run_local, call.env, here.home)
         self.uid, self.gid = (-1, -1) if here.single else (here.uid("qmailp"), here.gid("nofiles"))
 
     def program(self, name: bytes) -> bytes:
         """One of qmail's programs: that of the instance, else ours."""
         file = self.instance.path(b"bin", name)
         return file if os.path.lexists(file) else name
+
+    def is_ours(self, program: bytes) -> bool:
+        """True if this is our own qmail-local, which need not be exec'd.  OSError if it is not there."""
+        module = chain.module_of(chain.search(program, self.call.path))
+        return module == OWN and chain.EXEC not in self.call.env and chain.LIMITS not in self.call.env
 
     def become(self, uid: int, gid: int) -> None:
         """Turn a child, which has nothing of its own yet, into that user's."""
@@ -97,7 +113,7 @@ class LocalDelivery(Delivery):
         self.user: users.User | None = None
         self.asking = False
 
-    def start(self, message: int, output: int) -> int | bytes:
+    def start(self, message: int, output: int) -> int | bytes | Child:
         if not self.local:
             return b"K"  # <@host>, and the bounce of a double bounce that goes nowhere: rubbish
         if self.user is None:
@@ -123,7 +139,7 @@ class LocalDelivery(Delivery):
         except OSError as e:
             return REPORTS[users.SYSTEM if _no_process(e) else EXEC_GETPW]
 
-    def _deliver(self, user: users.User, message: int, output: int) -> int | bytes:
+    def _deliver(self, user: users.User, message: int, output: int) -> int | bytes | Child:
         setting = self.setting
         if setting.only is not None and user.uid != setting.only:
             return NO_MAILBOX
@@ -133,10 +149,11 @@ class LocalDelivery(Delivery):
         def setup() -> None:
             setting.become(user.uid, user.gid)
 
-        command = self.command
         argv = [setting.program(b"qmail-local"), b"--", user.name, user.home, self.local, user.dash, user.ext]
-        argv += [self.host, command.sender, setting.default_delivery]
+        argv += [self.host, self.command.sender, setting.default_delivery]
         try:
+            if setting.is_ours(argv[0]) and sum(map(len, argv)) < residents.LARGEST // 2:
+                return setting.residents.start((user.uid, user.gid), setup, argv, message, output)
             return setting.call.spawn(argv, fds={0: message, 1: output, 2: output}, setup=setup)
         except OSError as e:
             if _no_process(e):
@@ -182,7 +199,8 @@ def lspawn(call: Call) -> int:
     chain.preload([setting.program(b"qmail-local"), setting.program(b"qmail-getpw")], call.path)
     __import__("cdbx")
     gc.freeze()
-    return Spawner(owner, lambda command: LocalDelivery(command, setting), TRUNCATE).run()
+    crew = setting.residents
+    return Spawner(owner, lambda command: LocalDelivery(command, setting), TRUNCATE, crew.rest).run()
 
 
 main = PROGRAM.entry(lspawn)

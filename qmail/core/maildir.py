@@ -35,7 +35,7 @@ def deliver(
 ) -> None:
     """Put `header` and what is left of the open file `message` into the maildir `directory`.  Raises TemporaryFailure.
 
-    `serial` numbers the deliveries of one process from 0: two in the same second must not have the same name."""
+    `serial` numbers the deliveries of one run from 0: two in the same microsecond must not have the same name."""
     try:
         os.stat(directory + b"/.")  # may it be entered?
     except OSError as e:
@@ -66,9 +66,9 @@ def _create(
     directory: bytes, serial: int, clock: Callable[[], float], pause: Callable[[float], None]
 ) -> tuple[int, bytes]:
     host = os.fsencode(os.uname().nodename)[:64]
-    process = b"%d" % os.getpid() if serial == 0 else b"%dQ%d" % (os.getpid(), serial)
     for left in range(TRIES - 1, -1, -1):
-        name = b"%d.%b.%b" % (clock(), process, host)
+        now = clock()
+        name = b"%d.M%06dP%dQ%d.%b" % (now, now % 1 * 1000000, os.getpid(), serial, host)
         try:
             # 0600 and not 0644 less the umask: a delivery never makes anything that others can read.
             return os.open(directory + b"/tmp/" + name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), name

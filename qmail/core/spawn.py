@@ -22,6 +22,33 @@ TOO_LONG = b"\nError report too long, sorry.\n"
 TICK = 10  # milliseconds between looks at a dying child where the system has no pidfd
 
 
+PAUSE = 2000  # milliseconds of quiet after which `rest` is called
+
+
+class Child:
+    """The process of a delivery, as the loop sees it."""
+
+    __slots__ = ("pid",)
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+
+    def status(self) -> int | None:
+        """Its wait status, or None while it still runs; never waits."""
+        try:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+        except ChildProcessError:
+            return 127 << 8  # somebody else waited for it: unknown, so to be tried again
+        return status if pid else None
+
+    def event(self) -> int:
+        """A descriptor, the caller's to close, that is readable once there is a status.  Raises OSError."""
+        try:
+            return os.pidfd_open(self.pid)
+        except AttributeError as e:
+            raise OSError("no pidfd") from e
+
+
 class Delivery:
     """One delivery under way.  A spawn program says in a subclass how it starts and what its end means."""
 
@@ -30,8 +57,8 @@ class Delivery:
     def __init__(self, command: Command) -> None:
         self.command = command
 
-    def start(self, message: int, output: int) -> int | bytes:
-        """Start a child that reads `message` and writes to `output`; return its pid.
+    def start(self, message: int, output: int) -> int | bytes | Child:
+        """Start a child that reads `message` and writes to `output`; return it, or its pid.
 
         Where no child is needed, return the report (letter and text) instead.  OSError: no process to be had."""
         raise NotImplementedError
@@ -44,20 +71,30 @@ class Delivery:
 class _Slot:
     """A delnum in use: its child, and what the child has said so far."""
 
-    __slots__ = ("delivery", "delnum", "ended", "fd", "message", "output", "pid")
+    __slots__ = ("child", "delivery", "delnum", "ended", "fd", "message", "output")
 
     def __init__(self, delnum: int, delivery: Delivery, message: int) -> None:
         self.delnum, self.delivery, self.message = delnum, delivery, message
-        self.fd = self.pid = -1
+        self.fd = -1
+        self.child = Child(0)
         self.output = bytearray()
         self.ended = False  # the pipe is closed, the child not yet waited for
 
 
 class Spawner:
-    """The loop.  `owner` is who must own a message file, `truncate` the longest output kept (None: all of it)."""
+    """The loop.  `owner` is who must own a message file, `truncate` the longest output kept (None: all of it).
 
-    def __init__(self, owner: int, make: Callable[[Command], Delivery], truncate: int | None = None) -> None:
-        self.owner, self.make, self.truncate = owner, make, truncate
+    `rest` is called when nothing has happened for a while, again and again until it returns False."""
+
+    def __init__(
+        self,
+        owner: int,
+        make: Callable[[Command], Delivery],
+        truncate: int | None = None,
+        rest: Callable[[], bool] | None = None,
+    ) -> None:
+        self.owner, self.make, self.truncate, self.rest = owner, make, truncate, rest
+        self._restless = False
         self._reader = CommandReader()
         self._reading = self._writing = True
         self._busy: dict[int, _Slot] = {}  # by delnum
@@ -70,7 +107,12 @@ class Spawner:
         self._send(bytes((LIMIT,)))
         self._poll.register(0, select.POLLIN)
         while self._reading or self._busy:
-            for fd, _ in self._poll.poll(TICK if self._unwatched else None):
+            events = self._poll.poll(self._patience())
+            if events:
+                self._restless = self.rest is not None
+            elif self.rest is not None and not self._unwatched:
+                self._restless = self.rest()
+            for fd, _ in events:
                 if fd:
                     self._event(self._slots[fd])
                 else:
@@ -78,6 +120,11 @@ class Spawner:
             for slot in self._unwatched[:]:
                 self._reap(slot)
         return 0
+
+    def _patience(self) -> int | None:
+        if self._unwatched:
+            return TICK
+        return PAUSE if self._restless else None
 
     def _read_commands(self) -> None:
         try:
@@ -154,7 +201,7 @@ class Spawner:
             os.close(slot.fd)
             self._settle(slot, started)
             return
-        slot.pid, slot.ended = started, False
+        slot.child, slot.ended = Child(started) if isinstance(started, int) else started, False
         self._busy[slot.delnum] = slot
         self._watch(slot)
 
@@ -194,16 +241,13 @@ class Spawner:
         """Wait for a child that closed its output.  It is nearly always gone already; if not, be told when it is."""
         if slot in self._unwatched:
             self._unwatched.remove(slot)
-        try:
-            pid, status = os.waitpid(slot.pid, os.WNOHANG)
-        except ChildProcessError:
-            pid, status = slot.pid, 127 << 8  # somebody else waited for it: unknown, so to be tried again
-        if pid:
+        status = slot.child.status()
+        if status is not None:
             self._finish(slot, status)
             return
         try:
-            slot.fd = os.pidfd_open(slot.pid)
-        except (AttributeError, OSError):
+            slot.fd = slot.child.event()
+        except OSError:
             self._unwatched.append(slot)
         else:
             self._watch(slot)

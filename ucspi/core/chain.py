@@ -128,6 +128,16 @@ def start(main: Main, argv: Sequence[bytes] | None = None, env: Mapping[bytes, b
     return Process().run(main, words, dict(os.environb) if env is None else env)
 
 
+def fork(
+    main: Main, argv: list[bytes], env: dict[bytes, bytes], fds: Mapping[int, int], setup: Callable[[], None]
+) -> int:
+    """Run a main in a child that is as if spawned for a program of ours; return its pid.  Raises OSError."""
+    pid = os.fork()
+    if pid == 0:
+        _child(main, b"", argv, env, fds, setup)
+    return pid
+
+
 def search(name: bytes, path: bytes | None) -> bytes:
     """The file that execvp would run: djb's rules.  Raises OSError.
 

@@ -38,21 +38,24 @@ def deliver(box: Path, message: int, **how: object) -> None:
     maildir.deliver(os.fsencode(box) + b"/", HEADER, message, **how)  # type: ignore[arg-type]
 
 
+def name(second: int, serial: int = 0) -> str:
+    return f"{second}.M000000P{os.getpid()}Q{serial}.{os.uname().nodename}"
+
+
 def test_a_message_is_in_new_under_its_unique_name_and_nothing_stays_in_tmp(box: Path, message: int) -> None:
-    deliver(box, message, clock=lambda: 1795422000.9)
-    name = f"1795422000.{os.getpid()}.{os.uname().nodename}"
-    assert os.listdir(box / "new") == [name]
+    deliver(box, message, clock=lambda: 1795422000.9000001)
+    file = f"1795422000.M900000P{os.getpid()}Q0.{os.uname().nodename}"
+    assert os.listdir(box / "new") == [file]
     assert os.listdir(box / "tmp") == []
-    assert (box / "new" / name).read_bytes() == HEADER + b"Subject: x\n\nbody\n"
-    assert stat.S_IMODE((box / "new" / name).stat().st_mode) == 0o600
+    assert (box / "new" / file).read_bytes() == HEADER + b"Subject: x\n\nbody\n"
+    assert stat.S_IMODE((box / "new" / file).stat().st_mode) == 0o600
 
 
-def test_two_deliveries_of_one_process_in_one_second_have_two_names(box: Path, message: int) -> None:
+def test_two_deliveries_of_one_run_at_one_time_have_two_names(box: Path, message: int) -> None:
     for serial in range(3):
         os.lseek(message, 0, os.SEEK_SET)
         deliver(box, message, clock=lambda: 5, serial=serial)
-    pid, host = os.getpid(), os.uname().nodename
-    assert sorted(os.listdir(box / "new")) == sorted(f"5.{pid}{q}.{host}" for q in ("", "Q1", "Q2"))
+    assert sorted(os.listdir(box / "new")) == [name(5, serial) for serial in range(3)]
 
 
 @pytest.mark.parametrize("size", [0, 1, maildir.BLOCK, maildir.BLOCK * 2 + 5])
@@ -60,8 +63,8 @@ def test_a_message_of_any_size_arrives_whole(box: Path, tmp_path: Path, size: in
     (tmp_path / "big").write_bytes(b"x" * size)
     with open(tmp_path / "big", "rb") as big:
         deliver(box, big.fileno())
-    (name,) = os.listdir(box / "new")
-    assert (box / "new" / name).read_bytes() == HEADER + b"x" * size
+    (file,) = os.listdir(box / "new")
+    assert (box / "new" / file).read_bytes() == HEADER + b"x" * size
 
 
 @pytest.mark.parametrize("missing", ["tmp", "new"])
@@ -86,17 +89,17 @@ def test_no_maildir_has_a_text_of_its_own(box: Path, message: int, tmp_path: Pat
 
 def test_a_name_in_use_is_tried_three_times(box: Path, message: int) -> None:
     times, pauses = iter((1, 5, 5, 5)), []
-    (box / "tmp" / f"5.{os.getpid()}.{os.uname().nodename}").touch()
+    (box / "tmp" / name(5)).touch()
     with pytest.raises(TemporaryFailure, match=TEMPORARY):
         deliver(box, message, clock=lambda: next(times), pause=pauses.append)
     assert pauses == [2, 2]
     times = iter((1, 5, 7, 8))
     deliver(box, message, clock=lambda: next(times), pause=pauses.append)
-    assert os.listdir(box / "new") == [f"7.{os.getpid()}.{os.uname().nodename}"]
+    assert os.listdir(box / "new") == [name(7)]
 
 
 def test_a_name_taken_in_new_is_never_overwritten(box: Path, message: int) -> None:
-    taken = box / "new" / f"5.{os.getpid()}.{os.uname().nodename}"
+    taken = box / "new" / name(5)
     taken.write_bytes(b"another")
     with pytest.raises(TemporaryFailure, match=TEMPORARY):
         deliver(box, message, clock=lambda: 5)
