@@ -197,7 +197,7 @@ def lspawn(call: Call) -> int:
         raise TemporaryFailure(f"unable to chdir: {errtext.text(e)}") from e
     # What a delivery needs is loaded once, here: the children are forks, and born warm.
     chain.preload([setting.program(b"qmail-local"), setting.program(b"qmail-getpw")], call.path)
-    __import__("cdbx")
+    __import__("cdbx")  # users.assigned is going to need it
     gc.freeze()
     crew = setting.residents
     return Spawner(owner, lambda command: LocalDelivery(command, setting), TRUNCATE, crew.rest).run()
