@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 
-from ucspi.core import errtext, refusal, scan, streams
+from ucspi.core import following, refusal, scan, streams
 from ucspi.core.command import Call, Flag, Program, Value
 from ucspi.core.failure import TemporaryFailure, UsageFailure
 
@@ -160,10 +160,7 @@ def rblsmtpd(call: Call) -> int:
         asked = questions(call.options)
         message = lists(asked, call) if asked else None
     if message is None:
-        try:
-            call.execute(call.operands)
-        except OSError as e:
-            raise TemporaryFailure(f"unable to run {os.fsdecode(call.operands[0])}: {errtext.text(e)}") from e
+        following.run(call, call.operands)
     call.warn(b"%b pid %d: %b" % (call.env.get(b"TCPREMOTEIP", b""), os.getpid(), message))
     timeout = call.value("t")
     try:

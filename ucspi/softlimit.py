@@ -6,10 +6,9 @@ Exits 100 on bad usage, 111 if a limit cannot be set or the program cannot be ru
 
 from __future__ import annotations
 
-import os
 import resource
 
-from ucspi.core import chain, errtext, limits, scan
+from ucspi.core import chain, errtext, following, limits, scan
 from ucspi.core.command import Call, Program, Value
 from ucspi.core.failure import TemporaryFailure, UsageFailure
 
@@ -79,7 +78,7 @@ def softlimit(call: Call) -> int:
     try:
         ours = chain.module_of(chain.search(name, call.path)) is not None
     except OSError as e:
-        raise _cannot_run(name, e) from e
+        raise following.cannot_run(name, e) from e
     # Those of an outer softlimit that this one does not name hold on.
     exact = limits.unpack(call.env.get(limits.VARIABLE, b""))
     exact.update((number, soft.pop(number)) for number in limits.MEMORY if number in soft)
@@ -95,14 +94,7 @@ def softlimit(call: Call) -> int:
             limits.set_on_top(exact)
     except OSError as e:
         raise TemporaryFailure(f"setrlimit failed: {errtext.text(e)}") from e
-    try:
-        call.execute(call.operands)
-    except OSError as e:
-        raise _cannot_run(name, e) from e
-
-
-def _cannot_run(name: bytes, error: OSError) -> TemporaryFailure:
-    return TemporaryFailure(f"unable to run {os.fsdecode(name)}: {errtext.text(error)}")
+    following.run(call, call.operands)
 
 
 main = PROGRAM.entry(softlimit)
