@@ -48,8 +48,9 @@ def variables(directory: bytes) -> Iterator[tuple[bytes, bytes | None]]:
 def _names(directory: bytes) -> list[bytes]:
     # The original changes into the directory.  A worker of a pool may not, but what would fail then must fail here.
     try:
-        if not os.access(directory + b"/.", os.X_OK, effective_ids=True):
-            os.stat(directory + b"/.")
+        inside = directory + b"/." if directory else b""
+        if not os.access(inside, os.X_OK, effective_ids=True):
+            os.stat(inside)
             raise PermissionError(errno.EACCES, "no search permission")
     except OSError as e:
         raise _failure("switch to directory", directory, e) from e

@@ -60,7 +60,8 @@ from ucspi.core import limits
 limits.set_on_top({{resource.RLIMIT_AS: 20000000, resource.RLIMIT_DATA: 20000000, resource.RLIMIT_STACK: 20000000}})
 try:
     held = bytearray({size})
-    print("fits", limits.pack(limits.unpack(b"as=20000000 data=7 x=1 stack=y")), resource.getrlimit(resource.RLIMIT_STACK)[0])
+    kept = limits.pack(limits.unpack(b"as=20000000 data=7 x=1 stack=y"))
+    print("fits", kept, resource.getrlimit(resource.RLIMIT_STACK)[0])
 except MemoryError:
     print("too much")
 """
