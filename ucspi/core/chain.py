@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
+import _signal as signal  # the same functions; `signal` wraps them in enums, and that costs 4 ms to import
 import sys
 
 TYPE_CHECKING = False
@@ -125,7 +125,22 @@ def start(main: Main, argv: Sequence[bytes] | None = None, env: Mapping[bytes, b
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # die of it, as any program; no traceback
     words = [os.fsencode(word) for word in sys.argv] if argv is None else argv
-    return Process().run(main, words, dict(os.environb) if env is None else env)
+    return Process().run(main, words, environment() if env is None else env)
+
+
+def environment() -> dict[bytes, bytes]:
+    """The environment that this process was started with.
+
+    CPython, started in the C locale, sets LC_CTYPE for its children (PEP 538); ours must not find it."""
+    env = dict(os.environb)
+    if env.get(b"LC_CTYPE") == b"C.UTF-8":
+        try:
+            with open("/proc/self/environ", "rb") as initial:
+                if b"LC_CTYPE=C.UTF-8" not in initial.read().split(b"\0"):
+                    del env[b"LC_CTYPE"]
+        except OSError:
+            pass
+    return env
 
 
 def fork(

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 LIFE = 100  # connections a worker serves; then a fresh one takes its place, whatever the programs may have leaked
 GROWN = 32 * 1024  # KiB of memory above what it was born with, after which a worker ends early
-PATIENCE = 5.0  # seconds between looks at whether the pool is larger than it need be
+PATIENCE = 3.0  # seconds between looks at whether the pool is larger than it need be
 SPARE = 2  # idle workers kept
 
 NOBODY, IDLE, BUSY = b"\0", b"\1", b"\2"
@@ -191,7 +191,7 @@ class _Worker:
         # Several workers wait for one listener: EPOLLEXCLUSIVE wakes one of them, not all.
         self.epoll = select.epoll()
         self.epoll.register(pool.listener.fileno(), select.EPOLLIN | select.EPOLLEXCLUSIVE)
-        self.epoll.register(pool.control, select.EPOLLIN | select.EPOLLEXCLUSIVE)
+        self.epoll.register(pool.control, select.EPOLLIN)  # rare, and at the parent's end meant for all
         self.leaks = max(int(fd) for fd in os.listdir("/proc/self/fd")) + 1
         self.born = _memory()
         self.state = _state()
@@ -239,7 +239,8 @@ class _Worker:
             except OSError:
                 pass  # full of other bytes that say the same
         self.pool.service.accepted(self.pid, self.pool.busy())
-        return self.pool.service.serve(connection, address)
+        with connection:
+            return self.pool.service.serve(connection, address)
 
     def _clean(self) -> None:
         """Close the connection and whatever else was opened; put back descriptor 2."""
