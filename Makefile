@@ -1,6 +1,6 @@
 # make run     the mail host, in the foreground, on ports of its own
 # make test    the whole test suite
-# make check   formatter, linter, types, quick tests
+# make check   formatter, linter, types, quick tests    (make lint: without the tests)
 # make bench   speed, side by side with the originals and with Postfix
 
 PYTHON ?= python3
@@ -11,7 +11,7 @@ PYTEST ?=
 VENV = .venv
 BIN = $(VENV)/bin
 
-.PHONY: run test check format bench clean
+.PHONY: run test check lint format bench clean
 
 run: $(VENV)/installed
 	@$(BIN)/qmail-instance -s 127.0.0.1:$(SMTP_PORT) -p 127.0.0.1:$(POP3_PORT) $(INSTANCE)
@@ -20,11 +20,13 @@ run: $(VENV)/installed
 test: $(VENV)/tools
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup $(PYTEST)
 
-check: $(VENV)/tools
+check: lint
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m "not slow" --ignore=tests/system $(PYTEST)
+
+lint: $(VENV)/tools
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m "not slow" --ignore=tests/system $(PYTEST)
 
 format: $(VENV)/tools
 	$(BIN)/ruff format .

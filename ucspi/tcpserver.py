@@ -174,7 +174,7 @@ def _drop(uid: int, gid: int) -> None:
 
 
 def _forget_stdio() -> None:
-    """The original closes 0 and 1 here.  Something must hold the numbers, or the next descriptor would be one of them."""
+    """The original closes 0 and 1 here.  We fill them, or the next descriptor to be opened would be one of them."""
     null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     for fd in (0, 1):
         os.dup2(null, fd)
@@ -211,10 +211,10 @@ class _Service(pool.Service):
     def trouble(self, error: OSError) -> None:
         self.drop(f"unable to fork: {errtext.text(error)}")
 
-    def serve(self, accepted: socket.socket, address: tuple[object, ...]) -> int:
+    def serve(self, accepted: socket.socket, address: pool.Address) -> int:
         pid = os.getpid()
         settings = self.settings
-        self.log(b"tcpserver: pid %d from %b\n" % (pid, os.fsencode(str(address[0]))))
+        self.log(b"tcpserver: pid %d from %b\n" % (pid, os.fsencode(address[0])))
         try:
             connection.prepare(settings, accepted)
             peer = connection.Peer(settings, accepted, address)

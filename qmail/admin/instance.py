@@ -136,7 +136,7 @@ def _controls(home: instance.Instance, domain: bytes) -> None:
 
 
 def _mailbox(call: Call, home: instance.Instance, user: bytes) -> None:
-    """The account: a Maildir, its addresses in users/assign, and a random password of which users/passwd has the hash."""
+    """The account: a Maildir, addresses in users/assign, and a random password; users/passwd has only its hash."""
     directory = home.path(b"home", user)
     _directory(directory)
     _directory(directory + b"/Maildir", 0o700)

@@ -74,7 +74,7 @@ def qmail_serve(call: Call) -> int:
     try:
         for service in services:
             service.start(call)
-        ready = _announcement(home)
+        ready: _Ready | None = _announcement(home)
         deadline = time.monotonic() + START
         while not stopped:
             _sleep(wake, 0.05 if ready else endings.next_start())
@@ -154,10 +154,7 @@ def _announcement(home: bytes) -> _Ready:
     with open(home + b"/password", "rb") as file:
         user, _, password = file.readline().strip().partition(b" ")
     domain = words[b"LOCAL"].strip(b"'")
-    places = [
-        (words[name + b"_ADDRESS"].decode(), int(words[name + b"_PORT"]))
-        for name in (b"SMTP", b"POP3")
-    ]
+    places = [(words[name + b"_ADDRESS"].decode(), int(words[name + b"_PORT"])) for name in (b"SMTP", b"POP3")]
     smtp, pop3 = [f"{address}:{port}".encode() for address, port in places]
     line = b"ready: smtp %b, pop3 %b, mailbox %b@%b, password %b\n" % (smtp, pop3, user, domain, password)
     return _Ready(places, line)

@@ -1,8 +1,8 @@
 """The queue's directories and fixed files: owner, group, mode of each.  qmail-queue.md section 2.1.
 
-    pid intd todo mess/0..22 lock                qmailq: written by qmail-queue, removed by qmail-clean
-    info/0..22 local/0..22 remote/0..22 bounce   qmails: qmail-send's own
-    lock/sendmutex lock/tcpto lock/trigger       one running qmail-send; time-outs of remote hosts; "there is new mail" """
+pid intd todo mess/0..22 lock                qmailq: written by qmail-queue, removed by qmail-clean
+info/0..22 local/0..22 remote/0..22 bounce   qmails: qmail-send's own
+lock/sendmutex lock/tcpto lock/trigger       one running qmail-send; time-outs of remote hosts; "there is new mail" """
 
 from __future__ import annotations
 

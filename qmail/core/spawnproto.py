@@ -1,4 +1,4 @@
-"""What qmail-send and the two spawn programs say to each other.  Source: qmail-lspawn(8), qmail-rspawn(8), qmail-send(8).
+"""What qmail-send and the two spawn programs say to each other.  qmail-lspawn(8), qmail-rspawn(8), qmail-send(8).
 
     limit    one byte, the first thing a spawn program writes: how many deliveries it runs at once
     command  delnum:1 byte   messid 0x00   sender 0x00   recipient 0x00        qmail-send to the spawn program

@@ -16,15 +16,17 @@ from __future__ import annotations
 
 import errno
 import os
-import _signal as signal  # the same functions; `signal` wraps them in enums, and that costs 4 ms to import
 import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Callable, Mapping, Sequence
     from typing import NoReturn
 
     Main = Callable[..., int]
+else:
+    import _signal as signal  # `signal` wraps the same functions in enums, which costs every program 4 ms to import
 
 DEFAULT_PATH = b"/bin:/usr/bin"
 EXEC = b"UCSPI_EXEC"
@@ -300,7 +302,7 @@ def _child(
     fds: Mapping[int, int],
     setup: Callable[[], None] | None,
 ) -> NoReturn:
-    """The forked side of spawn.  126 and 127 are the shell's codes for what cannot be run; callers call them temporary."""
+    """The forked side of spawn.  126 is the shell's code for what cannot be run; callers take it as temporary."""
     code = 126
     try:
         signal.set_wakeup_fd(-1)

@@ -7,8 +7,8 @@ A program declares itself once, as a `Program`, and gives it a body; `entry` mak
     failure:       "NAME: fatal: what: why", exit 111 (temporary) or 100 (permanent)
     anything else: one line, exit 111: a bug must not bounce mail
 
-Parsing is done here, in a few microseconds, because it is paid for every connection and every delivery; click, which
-takes longer to import than most programs take to run, renders --help and shell completion from the same declarations."""
+Parsing is done here, in a few microseconds, because it is paid for every connection and every delivery.  click, which
+takes longer to import than most programs to run, renders --help and shell completion from the same declarations."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Call:
     ) -> int:
         """Start argv[0] as a child, searched as for execute; return its pid.  OSError if that cannot be.
 
-        `fds` maps the child's descriptors to ours, 0 to 2 are as here where it is silent, close-on-exec ones are closed.
+        `fds` maps the child's descriptors to ours; 0 to 2 are as here unless it says otherwise.
         `setup` runs in the child before anything else."""
         file = chain.search(argv[0], self.path)
         return self.chain.spawn(file, list(argv), dict(self.env if env is None else env), fds or {}, setup)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import socket
 
-from ucspi.core import chain, errtext, ident, resolver, rules, scan, streams
+from ucspi.core import chain, errtext, ident, pool, resolver, rules, scan, streams
 from ucspi.core.failure import TemporaryFailure
 
 TYPE_CHECKING = False
@@ -56,7 +56,6 @@ class Settings:
         self.clear_options = call.last("oO", "O") == "O"
         self.no_delay = call.last("dD", "d") == "D"
         self.env = {name: value for name, value in call.env.items() if name not in _VARIABLES}
-        self.names = resolver.Resolver(call.env)
 
     def preload(self) -> None:
         """Import what the chain will need, so that workers are born with it."""
@@ -68,23 +67,29 @@ class Settings:
 class Peer:
     """One connection, as the rules and the log see it."""
 
-    def __init__(self, settings: Settings, connection: socket.socket, address: tuple[object, ...]) -> None:
+    def __init__(self, settings: Settings, connection: socket.socket, address: pool.Address) -> None:
         local = connection.getsockname()
         self.local_ip, self.local_port = os.fsencode(local[0]), b"%d" % local[1]
-        self.remote_ip, self.remote_port = os.fsencode(str(address[0])), b"%d" % address[1]  # type: ignore[str-bytes-safe]
+        self.remote_ip, self.remote_port = os.fsencode(address[0]), b"%d" % address[1]
         self.local_host = settings.local_host
         self.remote_host: bytes | None = None
         self.remote_info: bytes | None = None
-        if self.local_host is None:
-            self.local_host = _name(settings.names, self.local_ip)
-        if settings.look_up:
-            self.remote_host = _name(settings.names, self.remote_ip)
-            if settings.paranoid and self.remote_host is not None and not self._confirmed(settings.names):
-                self.remote_host = None
+        if self.local_host is None or settings.look_up:
+            self._look_up(settings)
         if settings.ask_ident:
             self.remote_info = ident.ask(
                 self.local_ip, int(self.local_port), self.remote_ip, int(self.remote_port), settings.ident_timeout
             )
+
+    def _look_up(self, settings: Settings) -> None:
+        names = resolver.Resolver(settings.env)
+        if self.local_host is None:
+            self.local_host = _name(names, self.local_ip)
+        if settings.look_up:
+            self.remote_host = _name(names, self.remote_ip)
+            if settings.paranoid and self.remote_host is not None and not self._confirmed(names):
+                self.remote_host = None
+        names.close()
 
     def _confirmed(self, names: resolver.Resolver) -> bool:
         try:

@@ -1,6 +1,6 @@
 """Error texts of djb's programs, which are not strerror(3)'s, and which errors a retry may cure.
 
-Source: the `TAIL: <error>` of every ucspi-tcp, daemontools and qmail message.  An errno missing here is "unknown error"."""
+Source: the last part of ucspi-tcp's, daemontools' and qmail's messages.  An errno missing here is "unknown error"."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
 """Worker processes that accept connections themselves, one at a time each, up to a limit.
 
-The parent forks workers that are born warm and accepts nothing itself.  A table in shared memory, one byte a worker, says
-who is idle and who is busy; a worker that takes the last idle place writes a byte to the parent, which forks another.
-So a busy server costs the parent nothing, and one that is idle shrinks to a few workers.
+The parent forks workers that are born warm, and accepts nothing itself.  A table in shared memory, one byte a worker,
+says who is idle and who is busy; a worker that takes the last idle place writes a byte to the parent, which forks
+another.  So a busy server costs the parent nothing, and one that is idle shrinks to a few workers.
 
-Nothing of one connection survives into the next: descriptors are closed, and a worker in which anything else that a program
-can change (ids, directory, umask, limits, signals) differs afterwards, or whose memory has grown, ends and is replaced.
-When the parent ends, idle workers see the end of the control pipe and end too; busy ones first finish their connection."""
+Nothing of one connection survives into the next: descriptors are closed, and a worker in which anything else that a
+program can change (ids, directory, umask, limits, signals) differs afterwards, or whose memory has grown, is replaced.
+When the parent ends, idle workers see the end of the control pipe and end too; busy ones first serve their client."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ from ucspi.core import command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import NoReturn
+
+    Address = tuple[str, int] | tuple[str, int, int, int]  # IPv4, IPv6
 
 LIFE = 100  # connections a worker serves; then a fresh one takes its place, whatever the programs may have leaked
 GROWN = 32 * 1024  # KiB of memory above what it was born with, after which a worker ends early
@@ -63,7 +64,7 @@ _SIGNALS = (
 class Service:
     """What a pool does with a connection, and whom it tells."""
 
-    def serve(self, connection: socket.socket, address: tuple[object, ...]) -> int:
+    def serve(self, connection: socket.socket, address: Address) -> int:
         """Serve one connection on descriptors 0 and 1, in a worker.  Returns a wait status."""
         raise NotImplementedError
 
@@ -102,7 +103,7 @@ class Pool:
         signal.set_wakeup_fd(self.wake_end, warn_on_full_buffer=False)
         self.listener.setblocking(False)
         gc.collect()
-        gc.freeze()  # what is here now is never freed: collections in the workers need not touch, and so copy, its pages
+        gc.freeze()  # what is here now stays: collections in the workers need not touch, and so copy, its pages
         poll = select.poll()
         poll.register(self._wake, select.POLLIN)
         while not self._terminated:
@@ -203,7 +204,9 @@ class _Worker:
                 break
             status = self._serve(*accepted)
             if self.pool.once:
-                os._exit(os.waitstatus_to_exitcode(status) & 255)  # the parent reports the end, as it would after an exec
+                os._exit(
+                    os.waitstatus_to_exitcode(status) & 255
+                )  # the parent reports the end, as it would after an exec
             self._clean()
             self._mark(IDLE)
             self.pool.service.ended(self.pid, status, self.pool.busy())
@@ -215,7 +218,7 @@ class _Worker:
     def _mark(self, what: bytes) -> None:
         self.pool.table[self.slot : self.slot + 1] = what
 
-    def _accept(self) -> tuple[socket.socket, tuple[object, ...]] | None:
+    def _accept(self) -> tuple[socket.socket, Address] | None:
         while True:
             try:
                 return self.pool.listener.accept()
@@ -231,7 +234,7 @@ class _Worker:
                 if e.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
                     time.sleep(0.2)
 
-    def _serve(self, connection: socket.socket, address: tuple[object, ...]) -> int:
+    def _serve(self, connection: socket.socket, address: Address) -> int:
         self._mark(BUSY)
         if not self.pool.idle():
             try:
