@@ -48,10 +48,7 @@ class Instance:
     @property
     def single(self) -> bool:
         """True for a single-user instance."""
-        try:
-            return self.owner != self._account("qmailq")
-        except UnknownAccount:
-            return True
+        return not _is_qmailq(self.owner)
 
     def uid(self, name: str) -> int:
         """uid of one of the classic accounts (alias, qmaild, qmaill, qmailp, qmailq, qmailr, qmails)."""
@@ -73,6 +70,22 @@ class Instance:
             except KeyError:
                 raise UnknownAccount(f"unable to find user {name}") from None
         return self._uids[name]
+
+
+_names: dict[tuple[int, int], bool] = {}  # a cache: (uid, version of /etc/passwd)
+
+
+def _is_qmailq(uid: int) -> bool:
+    """Asked for every message.  By number, since NSS finds that in its first source; a name that does not exist, as in
+    every single-user instance, it would look for in all of them."""
+    key = (uid, os.stat("/etc/passwd").st_mtime_ns)
+    if key not in _names:
+        _names.clear()
+        try:
+            _names[key] = pwd.getpwuid(uid).pw_name == "qmailq"
+        except KeyError:
+            _names[key] = False
+    return _names[key]
 
 
 def of(env: Mapping[bytes, bytes]) -> Instance:
