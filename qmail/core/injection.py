@@ -70,7 +70,7 @@ class Injection:
     def __init__(
         self, author: Author, rewrite: Rewriting, idhost: bytes, now: int, pid: int, lists: frozenset[bytes]
     ) -> None:
-        """`idhost`, `now`, `pid`: for the Message-ID; `lists`: mailing lists, in small letters, for Mail-Followup-To."""
+        """`idhost`, `now`, `pid`: for the Message-ID; `lists`: mailing lists, in lower case, for Mail-Followup-To."""
         self._author, self._rewrite = author, rewrite
         self._idhost, self._now, self._pid, self._lists = idhost, now, pid, lists
         self._ignored = {name for letter, name in IGNORED.items() if letter in author.letters}
