@@ -46,13 +46,12 @@ class _Service:
         self.running = True
         self.due = time.monotonic() + RESTART
 
-    def signal(self, number: int) -> bool:
-        """Signal the whole group; False when nothing of it is left."""
+    def signal(self, number: int) -> None:
+        """Signal the whole group, if there is anything left of it."""
         try:
             os.killpg(self.group, number)
         except (ProcessLookupError, PermissionError):
-            return False
-        return True
+            pass
 
 
 def qmail_serve(call: Call) -> int:
@@ -184,11 +183,28 @@ def _stop(services: list[_Service], endings: _Endings) -> None:
             for service in left:
                 if not service.running:
                     service.signal(signal.SIGTERM)
-        left = [service for service in left if service.signal(0)]
+        alive = _living_groups()
+        left = [service for service in left if service.group in alive]
         time.sleep(0.02)
     for service in left:
         service.signal(signal.SIGKILL)
     endings.reap()
+
+
+def _living_groups() -> set[int]:
+    """The process groups that have a living member.  A dead one may stand there for long: where process 1 is a slow
+    or careless parent of orphans, as in many containers."""
+    groups = set()
+    for name in os.listdir(b"/proc"):
+        if name.isdigit():
+            try:
+                with open(b"/proc/%b/stat" % name, "rb") as file:
+                    state, _, group = file.read().rpartition(b") ")[2].split(maxsplit=3)[:3]
+            except OSError:
+                continue  # gone by now
+            if state not in b"ZX":
+                groups.add(int(group))
+    return groups
 
 
 main = PROGRAM.entry(qmail_serve)
