@@ -3,6 +3,9 @@
 Talks on descriptors 0 and 1 up to PASS or APOP, then starts the subprogram, which reads user, password and stamp on
 descriptor 3 and, if it likes them, goes on with the session on descriptors 0 and 1.
 
+NOAPOP in the environment, with any value, takes the stamp out of the greeting: many clients, curl for one, insist on
+APOP where they see a stamp, and a subprogram that knows hashes only can never accept that.
+
 Always exits 1."""
 
 from __future__ import annotations
@@ -81,9 +84,9 @@ def say(text: bytes) -> None:
         streams.write_within(1, text, IDLE)
 
 
-def login(client: Input, hostname: bytes) -> bytes | None:
+def login(client: Input, hostname: bytes, apop: bool) -> bytes | None:
     """The dialogue.  Returns the bytes for descriptor 3, or None if the client leaves.  Raises OSError, LineTooLong."""
-    dialogue = pop3.Login(hostname, os.getpid(), stamp_time(int(time.time())))
+    dialogue = pop3.Login(hostname, os.getpid(), stamp_time(int(time.time())), apop=apop)
     say(dialogue.greeting)
     while not dialogue.finished and (data := client.line()):
         say(dialogue.receive(data))
@@ -134,7 +137,7 @@ def popup(call: Call) -> int:
     try:
         if len(call.operands) < 2:
             say(pop3.USAGE)
-        elif credentials := login(client, call.operands[0]):
+        elif credentials := login(client, call.operands[0], b"NOAPOP" not in call.env):
             verdict = judge(call, credentials)
             if not verdict:
                 return 1  # the subprogram has had the last word

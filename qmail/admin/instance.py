@@ -61,6 +61,8 @@ exec env - QMAILHOME="$QMAILHOME" PATH="$PATH" qmail-start "$DEFAULTDELIVERY"
 # Mailboxes read by POP3.
 exec 2>&1
 . ../../environment || exit 111
+# checkpassword knows hashes only, with which APOP cannot be checked.
+NOAPOP=1 export NOAPOP
 exec tcpserver -v -R -H -l "$LOCAL" "$POP3_ADDRESS" "$POP3_PORT" \\
   qmail-popup "$LOCAL" \\
   checkpassword \\

@@ -26,9 +26,11 @@ AUTHORIZE_FIRST = b"-ERR authorization first\r\n"
 class Login:
     """The dialogue up to PASS, APOP or QUIT.  What follows these in `data` is not looked at."""
 
-    __slots__ = ("_lines", "_user", "credentials", "finished", "stamp")
+    __slots__ = ("_lines", "_user", "apop", "credentials", "finished", "stamp")
 
-    def __init__(self, hostname: bytes, pid: int, now: int) -> None:
+    def __init__(self, hostname: bytes, pid: int, now: int, *, apop: bool = True) -> None:
+        """`apop`: offer it, by a stamp in the greeting.  Clients that see one never fall back to a password."""
+        self.apop = apop
         self.stamp = b"<%d.%d@%b>" % (pid, now, hostname)
         self.credentials: bytes | None = None  # set by PASS and APOP
         self.finished = False
@@ -38,7 +40,7 @@ class Login:
     @property
     def greeting(self) -> bytes:
         """The first line of the connection."""
-        return b"+OK %b\r\n" % self.stamp
+        return b"+OK %b\r\n" % self.stamp if self.apop else OK
 
     def receive(self, data: bytes) -> bytes:
         """The replies to what `data` completes.  Raises commandline.LineTooLong."""
