@@ -72,13 +72,14 @@ class Chain:
         module = None if env.get(EXEC) else module_of(file)
         if module is None and setup is None and LIMITS not in env:
             return _posix_spawn(file, argv, env, fds)
-        main = load(module) if module else None
-        if main is None and not os.access(file, os.X_OK, effective_ids=True):
-            raise PermissionError(errno.EACCES, "not executable", file)
-        pid = os.fork()
-        if pid == 0:
-            _child(main, file, argv, env, fds, setup)
-        return pid
+        if module is not None:
+            return fork(load(module), argv, env, fds, setup)
+        _check(file)
+        failed, failure = os.pipe()
+        try:
+            return _fork_and_exec(file, argv, env, fds, setup, failed, failure)
+        finally:
+            os.close(failed)
 
 
 class Process(Chain):
@@ -146,12 +147,21 @@ def environment() -> dict[bytes, bytes]:
 
 
 def fork(
-    main: Main, argv: list[bytes], env: dict[bytes, bytes], fds: Mapping[int, int], setup: Callable[[], None]
+    main: Main,
+    argv: list[bytes],
+    env: dict[bytes, bytes],
+    fds: Mapping[int, int],
+    setup: Callable[[], None] | None = None,
 ) -> int:
     """Run a main in a child that is as if spawned for a program of ours; return its pid.  Raises OSError."""
     pid = os.fork()
     if pid == 0:
-        _child(main, b"", argv, env, fds, setup)
+
+        def run() -> int:
+            _close_on_exec()
+            return Process().run(main, argv, env)
+
+        _child(argv[0], fds, setup, run)
     return pid
 
 
@@ -294,14 +304,38 @@ def _high(fd: int) -> int:
     return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 64)
 
 
-def _child(
-    main: Main | None,
+def _fork_and_exec(
     file: bytes,
     argv: list[bytes],
     env: dict[bytes, bytes],
     fds: Mapping[int, int],
     setup: Callable[[], None] | None,
-) -> NoReturn:
+    failed: int,
+    failure: int,
+) -> int:
+    """A foreign program with a set-up.  What execve says comes back through the pipe, which a success closes."""
+    moved = _high(failure)
+    os.close(failure)
+    pid = os.fork()
+    if pid == 0:
+
+        def run() -> int:
+            try:
+                replace(file, argv, env)
+            except OSError as e:
+                os.write(moved, b"%d" % (e.errno or errno.EIO))
+            return 126
+
+        _child(argv[0], fds, setup, run)
+    os.close(moved)
+    number = os.read(failed, 16)
+    if number:
+        os.waitpid(pid, 0)
+        raise OSError(int(number), os.strerror(int(number)), file)
+    return pid
+
+
+def _child(name: bytes, fds: Mapping[int, int], setup: Callable[[], None] | None, run: Callable[[], int]) -> NoReturn:
     """The forked side of spawn.  126 is the shell's code for what cannot be run; callers take it as temporary."""
     code = 126
     try:
@@ -315,14 +349,11 @@ def _child(
             os.dup2(source, child)
         if setup is not None:
             setup()
-        if main is None:
-            replace(file, argv, env)
-        _close_on_exec()
-        code = Process().run(main, argv, env)
+        code = run()
     except BaseException as e:  # nothing may return into the parent's stack
         from ucspi.core import command
 
-        command.report(os.fsdecode(argv[0]), f"fatal: unable to start: {e}")
+        command.report(os.fsdecode(name), f"fatal: unable to start: {e}")
     finally:
         os._exit(code & 255)
 
