@@ -125,7 +125,7 @@ class Send:
 
     def run(self) -> None:
         """Turn after turn, until told to end and nothing is out any more."""
-        while not (self._exiting() and self.deliveries.settled):
+        while not (self._exiting() and self.deliveries.settled and not self.todo.disk.busy):
             try:
                 self.turn()
             except MemoryError:
@@ -164,6 +164,8 @@ class Send:
             self.todo.work(now, pulled)
             self.deliveries.start_due(now)
             self.backlog.rejudge(now)
+        else:
+            self.todo.finish(now)
         if not self.cleaner.lost:  # else its files would stay behind; the next qmail-send winds up
             self.windup.work(now)
         if not self._exiting():
@@ -177,6 +179,7 @@ class Send:
     def _wait(self, now: int) -> set[int]:
         poll = select.poll()
         poll.register(self.signals.fd, select.POLLIN)
+        poll.register(self.todo.disk.fd, select.POLLIN)
         for channel in self.channels:
             if not channel.lost:
                 poll.register(channel.read_fd, select.POLLIN)
@@ -237,6 +240,7 @@ def qmail_send(call: Call) -> int:
             send.run()
         finally:
             send.trigger.close()
+            send.todo.disk.close()
             os.close(send.mutex)
         log(logline.EXITING)
         return 0

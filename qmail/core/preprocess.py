@@ -1,6 +1,6 @@
 """From todo to the channels: qmail-send sorts the recipients of new messages.  qmail-send(8), INTERNALS S4 to S5.
 
-    todo/N  ->  info/N, local/N, remote/N  ->  synced  ->  qmail-clean unlinks intd/N, todo/N  ->  scheduled
+    todo/N  ->  info/N, local/N, remote/N  ->  synced, in threads  ->  qmail-clean unlinks intd/N, todo/N  ->  scheduled
 
 A scan of todo/ starts when the trigger is pulled or 25 minutes after the last start, and goes on a slice at a time:
 new mail, however much, must not keep deliveries waiting.  What fails stays in todo/ for the next scan."""
@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 
 from qmail.core import logline, queuefiles
+from qmail.core.disk import Disk
 from qmail.core.queuefiles import Preprocessing, Trouble
 from ucspi.core import scan
 
@@ -43,19 +44,27 @@ class Todo:
         self._queue, self._trigger, self._cleaner = queue, trigger, cleaner
         self._backlog, self._settings, self._log = backlog, settings, log
         self._scan: Iterator[int] | None = None
+        self._pulled = False
+        self.disk = Disk()
+        self._written: list[Preprocessing] = []
         self._next_scan = now
 
     def wake(self, latest: int) -> int:
         """When to come back at the earliest without a pull, `latest` if not before; 0: at once."""
+        if self.disk.busy:
+            return latest  # `disk.fd` tells
         return 0 if self._scan else min(latest, self._next_scan)
 
     def work(self, now: int, pulled: bool) -> None:
-        """One slice of the scan under way, or of a new one if it is time."""
-        if self._scan is None and (pulled or now >= self._next_scan):
+        """One slice of the scan under way, or of a new one if it is time; nothing while one is on its way to disk."""
+        self.finish(now)
+        self._pulled = self._pulled or pulled
+        if self.disk.busy:
+            return
+        if self._scan is None and (self._pulled or now >= self._next_scan):
             self._start(now)
         if self._scan is None:
             return
-        ready: list[Preprocessing] = []
         until = time.monotonic() + SLICE_TIME
         for _ in range(SLICE):
             number = self._next()
@@ -64,14 +73,32 @@ class Todo:
                 break
             message = self._preprocess(number)
             if message is not None:
-                ready.append(message)
+                self._written.append(message)
             if time.monotonic() > until:
                 break
-        self._hand_over(ready, now)
+        if self._written:
+            self.disk.start({path: sync for message in self._written for path, sync in message.syncs()})
+
+    def finish(self, now: int) -> None:
+        """If a slice has reached the disk: have todo removed, and schedule its messages."""
+        if not self.disk.done():
+            return
+        lasting = []
+        for message in self._written:
+            try:
+                message.check(self.disk.failed)
+                lasting.append(message)
+            except Trouble as trouble:
+                self._log(logline.warning(trouble.text))
+            finally:
+                message.close()
+        self._written = []
+        self._hand_over(lasting, now)
 
     def _start(self, now: int) -> None:
         # Before the directory is opened: a pull from now on is for a name that this scan may miss, and stays pulled.
         self._trigger.reopen()
+        self._pulled = False
         try:
             self._scan = queuefiles.numbers(self._queue, b"todo")
             self._next_scan = now + RESCAN
@@ -86,20 +113,19 @@ class Todo:
             return None  # as the end of the directory: what it hides is for the next scan
 
     def _preprocess(self, number: int) -> Preprocessing | None:
-        """Write info, local and remote, and make them last; None if that failed (which is logged)."""
+        """Write info, local and remote; None if that failed (which is logged)."""
         message = None
         try:
             message = Preprocessing(self._queue, number)
             self._log(logline.new(number))
             self._sort(message)
-            message.commit()
+            message.end()
             return message
         except Trouble as trouble:
             self._log(logline.warning(trouble.text))
-            return None
-        finally:
             if message is not None:
                 message.close()
+            return None
 
     def _sort(self, message: Preprocessing) -> None:
         uid = qp = 0

@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+from functools import partial
 
 from qmail.core import envelope
 from qmail.core.queuedir import BLOCK, EXCLUSIVE, OSSIFIED, Queue, sync_directory
@@ -19,7 +20,7 @@ from ucspi.core import scan, streams
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Container, Iterator
 
 LOCAL, REMOTE = b"local", b"remote"  # the channels
 
@@ -35,15 +36,16 @@ class Trouble(Exception):
 class _Growing:
     """A file of info, local or remote while it is written."""
 
-    __slots__ = ("_data", "_fd", "_path", "_size", "name")
+    __slots__ = ("_data", "_fd", "_size", "directory", "name", "path")
 
     def __init__(self, queue: Queue, name: bytes) -> None:
         self.name = name
-        self._path = queue.at(name)
+        self.path = queue.at(name)
+        self.directory = os.path.dirname(self.path)
         self._data: list[bytes] = []
         self._size = 0
         try:
-            self._fd = os.open(self._path, EXCLUSIVE, 0o600)
+            self._fd = os.open(self.path, EXCLUSIVE, 0o600)
         except OSError as error:
             raise Trouble(b"unable to create " + name) from error
 
@@ -53,13 +55,13 @@ class _Growing:
         if self._size >= BLOCK:
             self._flush()
 
-    def sync(self) -> None:
+    def end(self) -> None:
+        """All is written, but need not last yet."""
         self._flush()
-        try:
-            os.fsync(self._fd)
-            sync_directory(os.path.dirname(self._path))
-        except OSError as error:
-            raise Trouble(b"trouble fsyncing " + self.name) from error
+
+    def sync(self) -> None:
+        """Make the bytes last.  Raises OSError."""
+        os.fsync(self._fd)
 
     def close(self) -> None:
         os.close(self._fd)
@@ -73,9 +75,9 @@ class _Growing:
 
 
 class Preprocessing:
-    """todo/N on its way to info/N, local/N and remote/N: records(), sender(), recipient(), commit(), close().
+    """todo/N on its way to info/N, local/N and remote/N: records(), sender(), recipient(), end(), syncs(), check(), close().
 
-    Raises Trouble.  Until commit() returns nothing has happened: the next try removes the traces of this one."""
+    Raises Trouble.  Until check() passes nothing has happened: the next try removes the traces of this one."""
 
     __slots__ = ("_files", "_queue", "_todo", "n", "size")
 
@@ -119,17 +121,28 @@ class Preprocessing:
         """The channels that have recipients."""
         return [channel for channel in (LOCAL, REMOTE) if channel in self._files]
 
-    def commit(self) -> None:
-        """Make the new files last; only then may qmail-clean be asked to unlink intd and todo.
+    def end(self) -> None:
+        """Everything is sorted: write it out.  What remains is to wait for the disk."""
+        for file in self._files.values():
+            file.end()
 
-        Bytes and names both: were todo to go before the name of a channel file lasts, a crash would lose its
-        recipients."""
-        for kind in (b"info", LOCAL, REMOTE):
-            if kind in self._files:
-                self._files[kind].sync()
+    def syncs(self) -> Iterator[tuple[bytes, Callable[[], None]]]:
+        """What makes bytes and names last: paths, and what syncs each.  In any order, for several messages at a time.
+
+        Only when all are done may qmail-clean be asked to unlink intd and todo: were todo to go before the name of a
+        channel file lasts, a crash would lose its recipients."""
+        for file in self._files.values():
+            yield file.path, file.sync
+            yield file.directory, partial(sync_directory, file.directory)
+
+    def check(self, failed: Container[bytes]) -> None:
+        """Raise Trouble if one of this message's paths has failed.  It is written anew then, never synced again."""
+        for file in self._files.values():
+            if file.path in failed or file.directory in failed:
+                raise Trouble(b"trouble fsyncing " + file.name)
 
     def close(self) -> None:
-        """Close all files; after commit(), or to give up."""
+        """Close all files; after check(), or to give up."""
         os.close(self._todo)
         for file in self._files.values():
             file.close()

@@ -42,7 +42,10 @@ def test_preprocessing_writes_info_and_only_channels_with_recipients(home: Insta
     work.sender(b"a@b")
     work.recipient(REMOTE, b"c@d")
     work.recipient(REMOTE, b"e@f")
-    work.commit()
+    work.end()
+    for _, sync in work.syncs():
+        sync()
+    work.check(())
     assert work.channels == [REMOTE]
     work.close()
     found = queues.files(home)
