@@ -39,6 +39,7 @@ LISTS = {
 }
 
 
+CONTROL = {"me": "mail.aaaa.hu", "rcpthosts": "mail.aaaa.hu", "locals": "mail.aaaa.hu", "concurrencyincoming": "20"}
 NAMES = "in-addr.arpa"  # served as well, empty: an answer, as every real resolver gives one
 
 

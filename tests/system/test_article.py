@@ -8,12 +8,11 @@ import stat
 
 import pytest
 
-from tests.support.classic import ClassicHost
+from tests.support.classic import CONTROL, ClassicHost
 
 pytestmark = pytest.mark.xdist_group("classic mail host")
 
 MESSAGE = b"From: sj@aaaa.hu\r\nTo: bela@mail.aaaa.hu\r\nSubject: proba\r\n\r\n.egy\r\nFrom ketto\r\n"
-CONTROL = {"me": "mail.aaaa.hu", "rcpthosts": "mail.aaaa.hu", "locals": "mail.aaaa.hu", "concurrencyincoming": "20"}
 
 
 def start(host: ClassicHost, delivery: str) -> None:
