@@ -1,0 +1,112 @@
+"""The manual pages: one for each console script of setup.cfg, with the options that the program takes."""
+
+from __future__ import annotations
+
+import configparser
+import importlib
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SECTIONS = ("NAME", "SYNOPSIS", "DESCRIPTION", "EXIT STATUS", "COMPATIBILITY", "SEE ALSO")
+# What the manual calls an option, and its value if it takes one: ".It Fl x", ".It Fl x Ar value".
+OPTION = re.compile(r"^\.It Fl (\S)(?: (.*))?$", re.MULTILINE)
+
+
+def console_scripts() -> dict[str, str]:
+    """Name and module of every program."""
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    lines = setup["options.entry_points"]["console_scripts"].split("\n")
+    words = [line.split("=") for line in lines if line]
+    return {name.strip(): target.strip().partition(":")[0] for name, target in words}
+
+
+PROGRAMS = console_scripts()
+PAGES = sorted(page for section in ("man1", "man8") for page in (ROOT / "man" / section).iterdir())
+
+
+def name_of(page: Path) -> str:
+    return page.name.rpartition(".")[0]
+
+
+def pages_of(name: str) -> list[Path]:
+    return [page for page in PAGES if name_of(page) == name]
+
+
+def text_of(name: str) -> str:
+    pages = pages_of(name)
+    if not pages:
+        pytest.skip(f"{name} has no manual page, as another test says")
+    return pages[0].read_text()
+
+
+def skip_unless_written(name: str) -> None:
+    """A program may be declared before it is written."""
+    module = ROOT.joinpath(*PROGRAMS[name].split(".")).with_suffix(".py")
+    if not module.exists():
+        pytest.skip(f"{name} is declared, but there is no {module.relative_to(ROOT)} yet")
+
+
+def options_of(name: str) -> dict[str, bool]:
+    """Letter of every option the program takes, and whether a value goes with it."""
+    skip_unless_written(name)
+    program = importlib.import_module(PROGRAMS[name]).main.program
+    return {option.letter: option.metavar is not None for option in program.options}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_program_has_one_page(name: str) -> None:
+    if not pages_of(name):
+        skip_unless_written(name)
+    assert len(pages_of(name)) == 1, f"{name}: write man/man1/{name}.1 or man/man8/{name}.8"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_a_page_in_man1_or_man8_is_that_of_a_program(page: Path) -> None:
+    name, section = name_of(page), page.suffix[1:]
+    text = page.read_text()
+    assert name in PROGRAMS
+    assert page.parent.name == f"man{section}"
+    assert f"\n.Dt {name.upper()} {section}\n" in text
+    assert f"\n.Sh NAME\n.Nm {name}\n.Nd " in text
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_the_page_lists_the_options_that_the_program_takes_and_no_others(name: str) -> None:
+    assert {letter: bool(value) for letter, value in OPTION.findall(text_of(name))} == options_of(name)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_the_synopsis_shows_only_options_that_the_program_takes(name: str) -> None:
+    synopsis = text_of(name).partition("\n.Sh SYNOPSIS\n")[2].partition("\n.Sh ")[0]
+    options = options_of(name)
+    for letters, value in re.findall(r"^\.Op Fl (\S+)(?: Ar (.*))?$", synopsis, re.MULTILINE):
+        assert set(letters) <= {letter for letter, takes_value in options.items() if takes_value == bool(value)}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_page_has_the_sections_that_all_have_in_their_order(name: str) -> None:
+    found = re.findall(r"^\.Sh (.*)$", text_of(name), re.MULTILINE)
+    assert [section for section in found if section in SECTIONS] == list(SECTIONS)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_a_reference_to_a_program_of_ours_leads_to_its_page(page: Path) -> None:
+    ours = {(name_of(other), other.suffix[1:]) for other in PAGES}
+    for name, section in re.findall(r"^\.Xr (\S+) (\d)", page.read_text(), re.MULTILINE):
+        if name in PROGRAMS:
+            assert (name, section) in ours
+
+
+@pytest.mark.skipif(shutil.which("mandoc") is None, reason="mandoc is not installed")
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_mandoc_finds_nothing_to_complain_of(page: Path) -> None:
+    # -W style leaves out what mandoc asks of the base systems of NetBSD and OpenBSD alone: no name behind .Os.
+    lint = subprocess.run(["mandoc", "-Tlint", "-W", "style", page], capture_output=True, text=True)
+    # Whether the manuals referred to are installed on this machine says nothing about the page.
+    assert [line for line in lint.stdout.splitlines() if "referenced manual not found" not in line] == []
