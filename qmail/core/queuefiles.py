@@ -75,7 +75,9 @@ class _Growing:
 
 
 class Preprocessing:
-    """todo/N on its way to info/N, local/N and remote/N: records(), sender(), recipient(), end(), syncs(), check(), close().
+    """todo/N on its way to info/N, local/N and remote/N.
+
+    In this order: records(), sender(), recipient(), end(), syncs(), check(), close().
 
     Raises Trouble.  Until check() passes nothing has happened: the next try removes the traces of this one."""
 
