@@ -10,11 +10,11 @@ from __future__ import annotations
 import _thread
 import errno
 import os
-import signal
 
 from qmail.core import instance, queuedsocket
 from qmail.core.queuedir import DEATH, Refused, receive
 from qmail.core.reception import Reception
+from ucspi.core import signals as signal
 from ucspi.core import streams
 from ucspi.core.command import Call, Program
 

@@ -5,9 +5,9 @@ Ends with the connection, exit code 0; the end of descriptor 0 ends nothing."""
 from __future__ import annotations
 
 import os
-import signal
 
 from ucspi.core import errtext, newlines, streams
+from ucspi.core import signals as signal
 from ucspi.core.command import Call, Program
 from ucspi.core.failure import TemporaryFailure
 

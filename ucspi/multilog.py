@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 
 from ucspi.core import errtext, logscript, scan, streams, tai64
+from ucspi.core import signals as signal
 from ucspi.core.command import Call, Program
 from ucspi.core.failure import TemporaryFailure
 from ucspi.core.logdir import LogDirectory

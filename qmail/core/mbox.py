@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import fcntl
 import os
-import signal
 
 from ucspi.core import errtext
+from ucspi.core import signals as signal
 from ucspi.core.failure import TemporaryFailure
 
 TYPE_CHECKING = False

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 import resource
-import signal
 from _socket import (
     AF_UNIX,
     CMSG_SPACE,
@@ -30,6 +29,7 @@ from _struct import calcsize, pack, unpack
 
 from qmail.core.spawn import Child
 from ucspi.core import chain
+from ucspi.core import signals as signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

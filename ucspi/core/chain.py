@@ -18,15 +18,14 @@ import errno
 import os
 import sys
 
+from ucspi.core import signals as signal
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import signal
     from collections.abc import Callable, Mapping, Sequence
     from typing import NoReturn
 
     Main = Callable[..., int]
-else:
-    import _signal as signal  # `signal` wraps the same functions in enums, which costs every program 4 ms to import
 
 DEFAULT_PATH = b"/bin:/usr/bin"
 EXEC = b"UCSPI_EXEC"

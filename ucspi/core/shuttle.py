@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 
 from ucspi.core import errtext, following, streams
+from ucspi.core import signals as signal
 from ucspi.core.failure import TemporaryFailure
 
 TYPE_CHECKING = False

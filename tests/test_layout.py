@@ -1,0 +1,89 @@
+"""The house's own rules: who may import whom, and that every program has its module, manual page and test."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+MODULES = sorted(path for package in ("ucspi", "qmail") for path in (ROOT / package).rglob("*.py"))
+
+# What a program that is started for every connection or message must not pay for at its start.
+HEAVY = {"click", "dataclasses", "typing", "enum", "re", "socket", "subprocess", "logging", "tempfile", "dns"}
+DAEMONS = {"ucspi.tcpserver", "qmail.queued", "qmail.send", "qmail.admin.serve"}
+
+
+def programs() -> dict[str, str]:
+    """Console scripts: name -> module."""
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    lines = config["options.entry_points"]["console_scripts"].strip().splitlines()
+    return {name.strip(): target.strip().partition(":")[0] for name, _, target in (line.partition("=") for line in lines)}
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports(path: Path) -> set[str]:
+    """Every module of ours that a file imports, anywhere in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    known = {module_name(module) for module in MODULES}
+    return {name for name in found if name in known}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_imports_go_one_way(path: Path) -> None:
+    name = module_name(path)
+    taken = imports(path) - {"ucspi", "ucspi.core", "qmail", "qmail.core", "qmail.protocol"}
+    entries = set(programs().values())
+    assert not (taken & entries), "no program is imported"
+    if name.startswith("ucspi"):
+        assert not [module for module in taken if module.startswith("qmail")]
+    if ".core" in name:
+        assert not [module for module in taken if module.startswith("qmail.protocol") and not _pure(module)]
+    if name.startswith("qmail.protocol"):
+        assert not [module for module in taken if module.startswith("qmail.core") and not _pure(module)]
+
+
+def _pure(module: str) -> bool:
+    """True for a module without descriptors, clock or environment: a format or a grammar, which both layers may use."""
+    text = (ROOT / (module.replace(".", "/") + ".py")).read_text()
+    return not re.search(r"^import (os|time|select|socket|signal|_socket)\b", text, flags=re.M)
+
+
+@pytest.mark.parametrize(("name", "module"), programs().items(), ids=programs().keys())
+def test_a_program_has_the_module_its_name_says(name: str, module: str) -> None:
+    stem = name.removeprefix("qmail-").replace("-", "_").replace("@", "")
+    assert module.rpartition(".")[2].rstrip("_") == stem
+    assert (ROOT / (module.replace(".", "/") + ".py")).exists()
+
+
+@pytest.mark.parametrize(("name", "module"), programs().items(), ids=programs().keys())
+def test_a_program_has_a_manual_page_and_a_test(name: str, module: str) -> None:
+    assert len(list((ROOT / "man").glob(f"man[18]/{name}.[18]"))) == 1
+    tests = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("*.py") if path != Path(__file__))
+    assert re.search(rf"\b{re.escape(name)}\b|from {module.rpartition('.')[0]} import .*\b{module.rpartition('.')[2]}\b", tests)
+
+
+@pytest.mark.parametrize("module", sorted(set(programs().values()) - DAEMONS))
+def test_a_program_starts_without_heavy_imports(module: str) -> None:
+    code = f"import sys; sys.path += {sys.path!r}; import {module}; print(*sys.modules)"
+    out = subprocess.run([sys.executable, "-IS", "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not (HEAVY & set(out.split()))
+
+
+def test_no_module_is_a_god() -> None:
+    lengths = {module_name(path): len(path.read_text().splitlines()) for path in MODULES}
+    assert {name: length for name, length in lengths.items() if length > 420} == {}
