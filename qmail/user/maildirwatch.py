@@ -81,7 +81,7 @@ class _Text:
 
     def field(self, field: bytes) -> None:
         name = field_name(field)
-        value = field.partition(b":")[2].lstrip(b" \t")
+        value = field.partition(b":")[2].lstrip(b" \t\r\n")
         if name == b"subject":
             self.text += value
         elif name == b"delivered-to":

@@ -59,7 +59,7 @@ def excerpt(width: int, text: bytes) -> bytes:
 
 def subject(field: bytes) -> bytes:
     """A Subject field's value with its newline; nothing of any other field."""
-    return field.partition(b":")[2].lstrip(b" \t") if field_name(field) == b"subject" else b""
+    return field.partition(b":")[2].lstrip(b" \t\r\n") if field_name(field) == b"subject" else b""
 
 
 def _write(terminal: bytes, text: bytes) -> None:

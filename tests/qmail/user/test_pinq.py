@@ -1,0 +1,42 @@
+"""pinq: pine on a maildir."""
+
+from __future__ import annotations
+
+import os
+
+from tests.support.dotcommand import Delivery, delivery
+from tests.support.launchers import Result
+
+__all__ = ["delivery"]
+
+
+def prepare(delivery: Delivery) -> None:
+    for part in ("tmp", "new", "cur"):
+        (delivery.path / "M" / part).mkdir(parents=True)
+    (delivery.path / "M" / "new" / "1").write_bytes(b"Subject: x\n\nbody\n")
+    os.utime(delivery.path / "M" / "new" / "1", (1, 1))
+    reader = delivery.path / "pine"
+    reader.write_text('#!/bin/sh\necho "$@"\ncat "$MAIL"\nexit 3\n')
+    reader.chmod(0o755)
+    place = str(delivery.path)
+    delivery.env.update(MAILDIR=place + "/M", MAIL=place + "/mbox", MAILTMP=place + "/mboxtmp")
+    delivery.env["PATH"] = f"{place}:{delivery.env['PATH']}"
+
+
+def test_the_reader_finds_the_mail_in_the_mbox(delivery: Delivery) -> None:
+    prepare(delivery)
+    text = b"-f x\nFrom XXX Thu Jan 01 00:00:01 1970\nSubject: x\n\nbody\n\n"
+    assert delivery.run("pinq", "-f", "x") == Result(3, text, b"")
+
+
+def test_without_the_mbox_there_is_no_reading(delivery: Delivery) -> None:
+    prepare(delivery)
+    del delivery.env["MAILTMP"]
+    assert delivery.run("pinq") == Result(111, b"", b"maildir2mbox: fatal: MAILTMP not set\n")
+
+
+def test_a_reader_that_is_not_installed_is_named(delivery: Delivery) -> None:
+    prepare(delivery)
+    (delivery.path / "pine").unlink()
+    text = b"pinq: fatal: unable to run pine: file does not exist\n"
+    assert delivery.run("pinq") == Result(111, b"", text)
