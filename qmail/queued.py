@@ -218,12 +218,15 @@ class Server:
 def qmail_queued(call: Call) -> int:
     """Listen, and serve."""
     home = instance.of(call.env)
+    # From the moment there is a socket, SIGTERM has to go through stop(), which removes it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))
     listener = Listener(queuedsocket.path(home))
     trusted = frozenset(home.uid(name) for name in TRUSTED)
     server = Server(Reception(home), listener, Places(_places(), trusted))
     _thread.stack_size(STACK)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, server.stop)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
     server.run(0 if _is_pipe(0) else None)
     return 0
 
