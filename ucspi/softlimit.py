@@ -1,4 +1,4 @@
-"""Run a program with lower soft limits.  softlimit(1).
+"""Run a program with lower soft limits.  softlimit(8).
 
 Options are taken from left to right, a later one overrides; `=` means the hard limit.  Hard limits stay as they are.
 A program of ours gets the memory limits on top of what its interpreter needs, see ucspi/core/limits.py.
