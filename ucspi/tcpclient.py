@@ -8,7 +8,7 @@ from __future__ import annotations
 import _socket
 import os
 
-from ucspi.core import dialing, errtext, following, hostname, scan
+from ucspi.core import dialing, errtext, following, scan
 from ucspi.core.command import Call, Flag, Program, Value
 from ucspi.core.failure import Failure, TemporaryFailure, UsageFailure
 
@@ -81,11 +81,11 @@ def _run(call: Call, warn: Callable[[str], None]) -> int:
 
 def _local(call: Call) -> tuple[bytes, int]:
     ip = call.value("i")
-    if ip is not None:
-        found = hostname.literal(ip) if not ip.translate(None, b"0123456789.") else []
-        if b":" not in ip and (len(found) != 1 or ip.count(b".") != 3):
+    if ip is not None and b":" not in ip:
+        parts = ip.split(b".", 3)  # junk behind the fourth number is ignored
+        if len(parts) != 4 or not all(map(bytes.isdigit, [*parts[:3], parts[3][:1]])):
             raise UsageFailure("")
-        ip = found[0] if found else ip
+        ip = b".".join(b"%d" % (scan.number(part) & 255) for part in parts)
     return ip or b"", scan.number(call.value("p", b"0") or b"") & 0xFFFF
 
 

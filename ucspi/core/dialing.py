@@ -59,8 +59,8 @@ def dial(
     if len(where) == 1:
         times = (times[0] + times[1], 0)
     for turn, timeout in enumerate(times):
-        if not timeout:
-            continue
+        if turn == 1 and not timeout:
+            break
         silent: list[bytes] = []
         for ip in where:
             socket = _bound(ip, local)
