@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+import ucspi
+from tests.support import launchers
+
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = sorted(path for package in ("ucspi", "qmail") for path in (ROOT / package).rglob("*.py"))
 
@@ -24,7 +27,9 @@ def programs() -> dict[str, str]:
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg")
     lines = config["options.entry_points"]["console_scripts"].strip().splitlines()
-    return {name.strip(): target.strip().partition(":")[0] for name, _, target in (line.partition("=") for line in lines)}
+    return {
+        name.strip(): target.strip().partition(":")[0] for name, _, target in (line.partition("=") for line in lines)
+    }
 
 
 def module_name(path: Path) -> str:
@@ -74,7 +79,9 @@ def test_a_program_has_the_module_its_name_says(name: str, module: str) -> None:
 def test_a_program_has_a_manual_page_and_a_test(name: str, module: str) -> None:
     assert len(list((ROOT / "man").glob(f"man[18]/{name}.[18]"))) == 1
     tests = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("*.py") if path != Path(__file__))
-    assert re.search(rf"\b{re.escape(name)}\b|from {module.rpartition('.')[0]} import .*\b{module.rpartition('.')[2]}\b", tests)
+    assert re.search(
+        rf"\b{re.escape(name)}\b|from {module.rpartition('.')[0]} import .*\b{module.rpartition('.')[2]}\b", tests
+    )
 
 
 @pytest.mark.parametrize("module", sorted(set(programs().values()) - DAEMONS))
@@ -87,3 +94,11 @@ def test_a_program_starts_without_heavy_imports(module: str) -> None:
 def test_no_module_is_a_god() -> None:
     lengths = {module_name(path): len(path.read_text().splitlines()) for path in MODULES}
     assert {name: length for name, length in lengths.items() if length > 420} == {}
+
+
+@pytest.mark.parametrize("name", programs().keys())
+def test_every_program_explains_itself(name: str) -> None:
+    shown = launchers.run(launchers.ours(name), "--help")
+    assert shown.code == 0 and shown.err == b""
+    assert shown.out.startswith(f"Usage: {name} ".encode())
+    assert launchers.run(launchers.ours(name), "--version").out == f"{name} {ucspi.__version__}\n".encode()

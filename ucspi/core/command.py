@@ -37,6 +37,11 @@ class Flag:
         self.letter = letter
         self.help = help
 
+    @property
+    def flag(self) -> str:
+        """As it is typed."""
+        return "-" + self.letter
+
 
 class Value(Flag):
     """An option with a value, attached or the next word."""
@@ -54,6 +59,16 @@ class Attached(Value):
     __slots__ = ()
 
 
+class Long(Flag):
+    """An option that is a word and has no value: `Long("json", ...)` is --json.  Only ours; none of djb's has one."""
+
+    __slots__ = ()
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.letter
+
+
 class Call:
     """One run of one program: its words, its environment, and what it may become."""
 
@@ -67,6 +82,10 @@ class Call:
         self.path = self.env.get(b"PATH")  # a program that edits PATH for its child still searches its own
         self.chain = how
         self.options, self.operands = program.parse(self.argv)
+
+    def given(self, word: str) -> bool:
+        """Was the Long option `word` given?"""
+        return (word, None) in self.options
 
     def last(self, letters: str, default: str = "") -> str:
         """The flag among `letters` that was given last: of -q -Q -v, say."""
@@ -130,7 +149,8 @@ class Program:
         self.preload = tuple(preload)
         self.title = title
         self._attached = frozenset(option.letter for option in options if isinstance(option, Attached))
-        self._takes_value = {option.letter: option.metavar is not None for option in options}
+        self._long = frozenset(option.letter for option in options if isinstance(option, Long))
+        self._takes_value = {o.letter: o.metavar is not None for o in options if o.letter not in self._long}
 
     def entry(self, body: Callable[[Call], int]) -> Main:
         """The program's main(argv, env, chain) -> exit code.  Without arguments it is this process that runs."""
@@ -180,12 +200,15 @@ class Program:
         """Split argv into options, in their order, and operands.  Raises UsageFailure."""
         options: list[tuple[str, bytes | None]] = []
         at = 1
-        if self._takes_value:
+        if self._takes_value or self._long:
             while at < len(argv) and len(argv[at]) > 1 and argv[at].startswith(b"-"):
                 word = argv[at]
                 at += 1
                 if word == b"--":
                     break
+                if word.startswith(b"--") and os.fsdecode(word[2:]) in self._long:
+                    options.append((os.fsdecode(word[2:]), None))
+                    continue
                 at = self._cluster(word, argv, at, options)
         return options, list(argv[at:])
 
@@ -227,7 +250,9 @@ class Program:
         import click
 
         params: list[click.Parameter] = [
-            click.Option([f"-{o.letter}"], help=o.help, metavar=o.metavar, is_flag=o.metavar is None, multiple=True)
+            click.Option(
+                [f"option_{o.letter}", o.flag], help=o.help, metavar=o.metavar, is_flag=o.metavar is None, multiple=True
+            )
             for o in self.options
         ]
         if self.operands:
