@@ -249,12 +249,13 @@ class Program:
         """The same declarations as a click command, for --help and for shell completion."""
         import click
 
-        params: list[click.Parameter] = [
-            click.Option(
-                [f"option_{o.letter}", o.flag], help=o.help, metavar=o.metavar, is_flag=o.metavar is None, multiple=True
+        params: list[click.Parameter] = []
+        for number, o in enumerate(self.options):
+            option = click.Option(
+                [f"--o{number}"], help=o.help, metavar=o.metavar, is_flag=o.metavar is None, multiple=True
             )
-            for o in self.options
-        ]
+            option.opts = [o.flag]  # click would find no name in -1, and two in -/
+            params.append(option)
         if self.operands:
             params.append(click.Argument(["operands"], nargs=-1, metavar=self.operands))
         first, _, rest = self.doc.partition("\n\n")
