@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import signal
@@ -35,6 +36,8 @@ class Server:
         environment: dict[str, str | bytes] = {"PATH": f"{launchers.directory()}:/bin:/usr/bin", **(env or {})}
         argv = [tcpserver or launchers.ours("tcpserver"), "-1v", *options, address, "0", *program]
         self.log_file = os.memfd_create("log")
+        # Several processes write to it.  A memfd's offset is not locked as a file's is: they would overwrite each other.
+        fcntl.fcntl(self.log_file, fcntl.F_SETFL, os.O_APPEND)
         self.process = subprocess.Popen(
             argv, env=environment, cwd=cwd, stdout=subprocess.PIPE, stderr=self.log_file, start_new_session=True
         )
