@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 
-from ucspi.core import errtext, resolver
+from ucspi.core import errtext, ip, resolver
 from ucspi.core.failure import TemporaryFailure
 
 TYPE_CHECKING = False
@@ -26,12 +26,16 @@ MOST_CANDIDATES = 64
 
 
 def addresses(host: bytes, env: Mapping[bytes, bytes], names: Resolver | None = None) -> list[bytes]:
-    """All IPv4 addresses of a host argument, in the order to try them; may be none.  Raises TemporaryFailure."""
+    """The addresses of a host argument, in the order to try them; may be none.  Raises TemporaryFailure.
+
+    IPv6 is asked for where there is no IPv4; an IPv6 address may be written as it is."""
+    if b":" in host and (address := ip.canonical(host.strip(b"[]"))):
+        return [address]
     if names is None:
         names = resolver.Resolver(env)
     for candidate in candidates(rewrite(host, rules(env))):
         literally = not candidate.translate(None, b"0123456789.[]")
-        found = literal(candidate) if literally else names.ip4(candidate)
+        found = literal(candidate) if literally else names.ip4(candidate) or names.ip6(candidate)
         if found:
             return found
     return []

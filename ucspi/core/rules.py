@@ -8,7 +8,8 @@ Database (cdb, 32-bit little-endian; ours is written by cdbx):
     2048    records: length of key, length of data, key, data
     ...     hash tables: pairs of hash, position of the record (0: empty slot, the search ends)
 
-    key     ADDRESS as it stands in the text, a range spelt out; the empty key is the rule for everybody
+    key     ADDRESS as it stands in the text, a range spelt out; the empty key is the rule for everybody;
+            IPv6 addresses and networks (10.0.0.0/8, 2001:db8::/32), which are ours, in their one spelling
     data    ( "D" 0x00 )? ( "+" NAME "=" VALUE 0x00 )*
 
 Reading is done here and not by cdbx: a file that is cut short, random or hostile must cost a few bounded
@@ -20,7 +21,7 @@ import errno
 import os
 from _struct import unpack_from
 
-from ucspi.core import scan
+from ucspi.core import ip, scan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,8 +87,31 @@ def instructions(text: bytes, line: bytes) -> bytes:
     return data
 
 
+def split(line: bytes) -> tuple[bytes, bytes]:
+    """Address and instructions of a line that has a colon.
+
+    The first colon divides them.  Where that makes no rule, an IPv6 address may stand before a later one."""
+    address, _, text = line.partition(b":")
+    if not text.startswith((b"allow", b"deny")):
+        for word in (b":allow", b":deny"):
+            at = line.find(word)
+            if at > 0 and (key := _ipv6(line[:at])):
+                return key, line[at + 1 :]
+    return address, text
+
+
+def _ipv6(word: bytes) -> bytes | None:
+    """The key for an IPv6 address, for a network, or for a prefix such as 2001:db8: that ends with its colon."""
+    if b":" not in word:
+        return None
+    prefix = word.endswith(b":") and not word.endswith(b"::") and not word.lower().strip(b"0123456789abcdef:")
+    return word.lower() if prefix else ip.canonical(word) or ip.network(word)
+
+
 def addresses(address: bytes, line: bytes) -> Iterable[bytes]:
     """The keys of one rule: the address itself, or each of its range."""
+    if b"/" in address:
+        return (ip.network(address) or address,)
     if b"-" not in address or b"=" in address or b"@" in address:
         return (address,)
     before, _, after = address.partition(b"-")
@@ -174,11 +198,11 @@ class Parser:
         if line.startswith(b"#"):
             return
         stripped = line.rstrip(b"\n \t")
-        address, colon, text = stripped.partition(b":")
-        if not colon:
+        if b":" not in stripped:
             if stripped and self._ignored is not None:
                 self._ignored(number, stripped)
             return
+        address, text = split(stripped)
         data = self._known.get(text)
         if data is None:
             data = instructions(text, stripped)
@@ -191,19 +215,22 @@ class Parser:
 # --- asking the database
 
 
-def candidates(ip: bytes, host: bytes | None, info: bytes | None) -> Iterator[bytes]:
+def candidates(address: bytes, host: bytes | None, info: bytes | None, *, networks: bool = False) -> Iterator[bytes]:
     """The keys a connection is looked up by; the first that exists decides alone.  tcprules(1)."""
     if info is not None:
-        yield b"%b@%b" % (info, ip)
+        yield b"%b@%b" % (info, address)
         if host is not None:
             yield b"%b@=%b" % (info, host)
-    yield ip
+    yield address
     if host is not None:
         yield b"=" + host
-    end = ip.rfind(b".")
+    separator = b":" if b":" in address else b"."
+    end = address.rfind(separator)
     while end >= 0:
-        yield ip[: end + 1]
-        end = ip.rfind(b".", 0, end)
+        yield address[: end + 1]
+        end = address.rfind(separator, 0, end)
+    if networks:
+        yield from ip.networks(address)
     if host is not None:
         start = host.find(b".")
         while start >= 0:
@@ -231,7 +258,7 @@ def verdict(key: bytes, data: bytes) -> Verdict:
 class Rules:
     """An open rules file."""
 
-    __slots__ = ("_fd", "_size", "_text", "path")
+    __slots__ = ("_fd", "_networks", "_size", "_text", "path")
 
     def __init__(self, fd: int, path: bytes) -> None:
         """Take over descriptor `fd`.  Raises OSError: Corrupt, or what reading says (a directory)."""
@@ -242,6 +269,8 @@ class Rules:
             self._text = os.pread(fd, WHOLE if self._size <= WHOLE else HEADER, 0)
             if len(self._text) < HEADER:
                 raise Corrupt(path)
+            # 32 or 128 more questions for each connection, unless the file is known to have no network in it.
+            self._networks = self._size > WHOLE or b"/" in self._text
         except BaseException:
             self.close()
             raise
@@ -303,15 +332,15 @@ class Rules:
             raise Corrupt(self.path)
         return self._read(position + 8 + keylen, datalen)
 
-    def find(self, ip: bytes, host: bytes | None, info: bytes | None) -> tuple[bytes, bytes] | None:
+    def find(self, address: bytes, host: bytes | None, info: bytes | None) -> tuple[bytes, bytes] | None:
         """Key and raw data of the rule that decides."""
-        for key in candidates(ip, host, info):
+        for key in candidates(address, host, info, networks=self._networks):
             data = self.get(key)
             if data is not None:
                 return key, data
         return None
 
-    def lookup(self, ip: bytes, host: bytes | None, info: bytes | None) -> Verdict | None:
+    def lookup(self, address: bytes, host: bytes | None, info: bytes | None) -> Verdict | None:
         """What the rules say to a connection; None: no rule, allow."""
-        found = self.find(ip, host, info)
+        found = self.find(address, host, info)
         return None if found is None else verdict(*found)

@@ -191,6 +191,7 @@ def test_no_damage_does_more_than_raise_corrupt(noise: bytes, at: int, length: i
     reading, writing = os.pipe()
     os.close(writing)
     opened = rules.Rules.__new__(rules.Rules)
+    opened._networks = True
     opened._fd, opened.path = reading, b"x"
     opened._text = bytes(good[:length])
     opened._size = len(opened._text)
@@ -222,3 +223,48 @@ def test_a_directory_and_a_missing_file_are_told_as_such(tmp_path: Path) -> None
         rules.Rules.open(os.fsencode(tmp_path))
     with pytest.raises(FileNotFoundError):
         rules.Rules.open(os.fsencode(tmp_path / "none"))
+
+
+def keys(text: bytes) -> list[bytes]:
+    found: list[bytes] = []
+    parser = rules.Parser(lambda key, _data: found.append(key))
+    parser.receive(text)
+    parser.close()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        (b"2001:DB8:0::1:allow", b"2001:db8::1"),
+        (b"::1:deny", b"::1"),
+        (b"2001:db8::1234/32:deny", b"2001:db8::/32"),
+        (b'fe80::/10:allow,A="b:deny"', b"fe80::/10"),
+        (b"2001:db8::deny", b"2001:db8:"),  # a prefix of text, as 192.168. is one
+        (b"10.1.2.3/8:allow", b"10.0.0.0/8"),
+        (b"10.0.0.0/33:allow", b"10.0.0.0/33"),  # no network: stored as the original stores it
+    ],
+)
+def test_ipv6_addresses_and_networks_are_keys_in_one_spelling(line: bytes, key: bytes) -> None:
+    assert keys(line + b"\n") == [key]
+
+
+@pytest.mark.parametrize("line", [b"2001:db8::1", b"x:y:allow", b"2001:db8::g:allow", b"::1/129:allow", b"::1:allowed"])
+def test_what_is_neither_a_rule_nor_one_for_ipv6_is_refused(line: bytes) -> None:
+    with pytest.raises(rules.Malformed) as e:
+        keys(line + b"\n")
+    assert e.value.line == line
+
+
+def test_the_narrowest_network_decides_behind_exact_addresses_and_prefixes(tmp_path: Path) -> None:
+    nets = [(b"10.0.0.0/8", b"+N=8\0"), (b"10.1.0.0/16", b"+N=16\0"), (b"10.1.2.", b"+N=prefix\0"), (b"", b"D\0")]
+    nets += [(b"2001:db8::/32", b"+N=32\0"), (b"2001:db8:1:", b"+N=prefix\0"), (b"2001:db8::1", b"+N=exact\0")]
+    wanted = {
+        b"10.9.9.9": b"8", b"10.1.9.9": b"16", b"10.1.2.3": b"prefix", b"11.0.0.1": None,
+        b"2001:db8::2": b"32", b"2001:db8:1::2": b"prefix", b"2001:db8::1": b"exact", b"2001:db9::1": None,
+    }  # fmt: skip
+    with rules.Rules.open(make(tmp_path / "cdb", nets)) as opened:
+        for address, value in wanted.items():
+            verdict = opened.lookup(address, None, None)
+            assert verdict is not None
+            assert (verdict.deny, verdict.variables) == (value is None, [(b"N", value)] if value else [])
