@@ -1,7 +1,7 @@
 """Addresses of both families as text: one spelling for each, and the networks an address is in.
 
-IPv4 is dotted decimal; IPv6 is compact (RFC 5952), which is what inet_ntop writes.  An IPv4 address that a socket of both
-families shows as ::ffff:1.2.3.4 is an IPv4 address."""
+IPv4 is dotted decimal; IPv6 is compact (RFC 5952), which is what inet_ntop writes.  An IPv4 address that a socket of
+both families shows as ::ffff:1.2.3.4 is an IPv4 address."""
 
 from __future__ import annotations
 

@@ -157,7 +157,7 @@ class Parser:
             self._parse(text)
 
     def _parse(self, text: bytes) -> None:
-        plain = b"-" not in text and b"#" not in text  # no range, no comment
+        plain = b"-" not in text and b"#" not in text and b"/" not in text  # no range, no comment, no network
         if not (plain and self._all_at_once(text)):
             self._line_by_line(text, plain)
 
@@ -188,7 +188,7 @@ class Parser:
         for index, line in enumerate(lines):
             address, _, rest = line.partition(b":")
             data = known.get(rest)
-            if data is not None and (plain or not (b"-" in address or line.startswith(b"#"))):
+            if data is not None and (plain or not (b"-" in address or b"/" in address or line.startswith(b"#"))):
                 add(address, data)
             else:
                 self._rule(line, self._lines + index + 1)
