@@ -14,7 +14,7 @@ import os
 import pwd
 import socket
 
-from ucspi.core import chain, connection, errtext, hostname, pool, scan, streams
+from ucspi.core import chain, connection, crowd, errtext, hostname, pool, scan, streams
 from ucspi.core.command import Call, Flag, Program, Value, report
 from ucspi.core.failure import Failure, TemporaryFailure, UsageFailure
 
@@ -50,12 +50,18 @@ PROGRAM = Program(
         Flag("q", "Print nothing."),
         Flag("Q", "Print errors (default)."),
         Flag("v", "Print errors and status messages."),
+        Value("m", "MOST", "Serve at most MOST connections from one address at a time (no limit)."),
+        Value("y", "FD", "When ready, write a newline to descriptor FD and close it."),
     ),
     usage="tcpserver [ -1UXpPhHrRoOdDqQv ] [ -c limit ] [ -x rules.cdb ] [ -B banner ] [ -g gid ] [ -u uid ]"
     " [ -b backlog ] [ -l localname ] [ -t timeout ] host port program",
     operands="HOST PORT PROGRAM [ARG]...",
     title=True,
 )
+
+
+LARGEST = 1 << 20  # connections
+FIRST_INHERITED = 3  # SD_LISTEN_FDS_START
 
 
 def tcpserver(call: Call) -> int:
@@ -76,15 +82,17 @@ def _serve(call: Call, quiet: bool) -> int:
     port = _port(port_word)
     if not program:
         raise UsageFailure
-    limit = _limit(call)
+    limit, most = _limit(call, "c", b"40"), _limit(call, "m", b"%d" % (LARGEST - 1))
     uid, gid = _ids(call)
-    listener = _listen(_address(host, call), port, scan.number(call.value("b", b"20") or b""))
+    backlog = scan.number(call.value("b", b"20") or b"")
+    listener = _inherited(call) or _listen(_address(host, call), port, backlog)
     _drop(uid, gid)
     if call.last("1"):
         streams.write_all(1, b"%d\n" % listener.getsockname()[1])
     _forget_stdio()
     settings = connection.Settings(call, program)
-    service = _Service(settings, limit, quiet=quiet, verbose=call.last("qQv", "Q") == "v")
+    _tell(call)
+    service = _Service(settings, limit, most, quiet=quiet, verbose=call.last("qQv", "Q") == "v")
     service.log(b"tcpserver: status: 0/%d\n" % limit)
     settings.preload()
     return pool.Pool(listener, limit, service, once=bool(call.env.get(chain.EXEC))).run()
@@ -112,12 +120,40 @@ def _address(host: bytes, call: Call) -> bytes:
     return addresses[0]
 
 
-def _limit(call: Call) -> int:
+def _limit(call: Call, letter: str, default: bytes) -> int:
     # The original reads -c abc as 0 and then never accepts: here that is a usage error.
-    word = call.value("c", b"40") or b""
-    if not scan.is_number(word) or not 0 < scan.number(word) < 1 << 20:
-        raise UsageFailure("tcpserver: -c must be a number of connections, 1 or more")
+    word = call.value(letter, default) or b""
+    if not scan.is_number(word) or not 0 < scan.number(word) < LARGEST:
+        raise UsageFailure(f"tcpserver: -{letter} must be a number of connections, 1 or more")
     return scan.number(word)
+
+
+def _inherited(call: Call) -> socket.socket | None:
+    """The listener that systemd has opened for this very process, if it has.  sd_listen_fds(3)."""
+    pid, count = call.env.pop(b"LISTEN_PID", b""), call.env.pop(b"LISTEN_FDS", b"")
+    call.env.pop(b"LISTEN_FDNAMES", None)
+    if pid != b"%d" % os.getpid() or not scan.number(count):
+        return None
+    try:
+        listener = socket.socket(fileno=FIRST_INHERITED)
+        listener.set_inheritable(False)
+        if not listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            raise TemporaryFailure("unable to use inherited socket: it does not listen")
+        return listener
+    except OSError as e:
+        raise TemporaryFailure(f"unable to use inherited socket: {errtext.text(e)}") from e
+
+
+def _tell(call: Call) -> None:
+    """Readiness, as s6's notification-fd: a supervisor waits for the newline."""
+    word = call.value("y")
+    if word is None:
+        return
+    try:
+        os.write(scan.number(word), b"\n")
+        os.close(scan.number(word))
+    except OSError as e:
+        raise TemporaryFailure(f"unable to write to descriptor {scan.number(word)}: {errtext.text(e)}") from e
 
 
 def _ids(call: Call) -> tuple[int, int]:
@@ -151,6 +187,8 @@ def _listen(address: bytes, port: int, backlog: int) -> socket.socket:
         listener = socket.socket(family, socket.SOCK_STREAM)
         step = "bind"
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if address == b"::":  # all addresses, of both families, whatever the system's default
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         listener.bind((os.fsdecode(address), port))
         step = "listen"
         listener.listen(min(backlog, 0x7FFFFFFF))
@@ -185,9 +223,10 @@ def _forget_stdio() -> None:
 class _Service(pool.Service):
     """Connections as the pool hands them over, and the log."""
 
-    def __init__(self, settings: connection.Settings, limit: int, *, quiet: bool, verbose: bool) -> None:
+    def __init__(self, settings: connection.Settings, limit: int, most: int, *, quiet: bool, verbose: bool) -> None:
         self.settings = settings
         self.limit = limit
+        self.crowd = crowd.Crowd(limit, most) if most < limit else None
         self.quiet = quiet
         self.verbose = verbose
         self.worker: chain.Process = chain.Process() if settings.env.get(chain.EXEC) else chain.Worker()
@@ -205,17 +244,22 @@ class _Service(pool.Service):
     def accepted(self, pid: int, busy: int) -> None:
         self.log(b"tcpserver: status: %d/%d\n" % (busy, self.limit))
 
-    def ended(self, pid: int, status: int, busy: int) -> None:
+    def ended(self, pid: int, status: int, busy: int, place: int) -> None:
+        if self.crowd:
+            self.crowd.leave(place)
         self.log(b"tcpserver: end %d status %d\ntcpserver: status: %d/%d\n" % (pid, status, busy, self.limit))
 
     def trouble(self, error: OSError) -> None:
         self.drop(f"unable to fork: {errtext.text(error)}")
 
-    def serve(self, accepted: socket.socket, address: pool.Address) -> int:
+    def serve(self, accepted: socket.socket, address: pool.Address, place: int) -> int:
         pid = os.getpid()
         settings = self.settings
-        self.log(b"tcpserver: pid %d from %b\n" % (pid, os.fsencode(address[0])))
+        ip = connection.numeric(address[0])
+        self.log(b"tcpserver: pid %d from %b\n" % (pid, ip))
         try:
+            if self.crowd and not self.crowd.enter(place, ip):
+                raise connection.Dropped(f"too many connections from {ip.decode()}")
             connection.prepare(settings, accepted)
             peer = connection.Peer(settings, accepted, address)
             verdict = connection.judge(settings, peer)

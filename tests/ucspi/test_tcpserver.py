@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -280,3 +281,71 @@ def test_descriptors_that_the_server_inherited_reach_the_program() -> None:
         server.terminate()
     os.close(held)
     os.close(end)
+
+
+@pytest.mark.parametrize("way", ["in-process", "exec"])
+def test_ipv6_clients_are_served_with_the_variables_of_the_forks(way: str, tmp_path: Path) -> None:
+    rules = tmp_path / "rules.cdb"
+    text = b'::1:allow,RELAYCLIENT=""\n127.:allow,FOUR="yes"\n:deny\n'
+    assert launchers.run(launchers.ours("tcprules"), str(rules), str(tmp_path / "tmp"), stdin=text).code == 0
+    options = ("-HRl0", "-x", str(rules))
+    with serve(way, ["sh", "-c", "env | grep -E '^(TCP|PROTO|RELAY|FOUR)' | sort"], options, address="::1") as server:
+        lines = dict([line.split(b"=", 1) for line in server.talk().splitlines()])
+        port = lines.pop(b"TCPREMOTEPORT")
+        assert lines.pop(b"TCP6REMOTEPORT") == port
+        assert lines == {
+            b"PROTO": b"TCP6", b"TCPLOCALIP": b"::1", b"TCP6LOCALIP": b"::1", b"TCPREMOTEIP": b"::1",
+            b"TCP6REMOTEIP": b"::1", b"TCPLOCALPORT": b"%d" % server.port, b"TCP6LOCALPORT": b"%d" % server.port,
+            b"TCPLOCALHOST": b"0", b"TCP6LOCALHOST": b"0", b"RELAYCLIENT": b"",
+        }  # fmt: skip
+        assert b"pid %s from ::1\n" % server.wait_for(rb"pid (\d+) from")[1] in server.log
+
+
+def test_on_all_addresses_an_ipv4_client_is_an_ipv4_client() -> None:
+    with Server(["sh", "-c", "echo $PROTO $TCPREMOTEIP $TCPLOCALIP"], address="::") as server:
+        server.address = "::1"
+        assert server.talk() == b"TCP6 ::1 ::1\n"
+        server.address = "127.0.0.1"
+        assert server.talk(source="127.0.0.9") == b"TCP 127.0.0.9 127.0.0.1\n"
+
+
+@pytest.mark.parametrize("way", ["in-process", "exec"])
+def test_one_address_gets_no_more_than_its_share(way: str) -> None:
+    with serve(way, ["sh", "-c", "echo in; read x"], ("-HRl0", "-m2")) as server:
+        first, second = server.connect(), server.connect()
+        assert first.recv(10) + second.recv(10) == b"in\nin\n"
+        assert server.talk() == b""
+        server.wait_for(rb"tcpserver: warning: dropping connection, too many connections from 127.0.0.1\n")
+        with server.connect("127.0.0.5") as other:
+            assert other.recv(10) == b"in\n"
+        first.close()
+        server.wait_for(rb"(?s)too many.*end \d+ status 256.*end \d+ status 256")
+        with server.connect() as third:
+            assert third.recv(10) == b"in\n"
+        second.close()
+
+
+def test_readiness_is_a_newline_on_the_descriptor_given() -> None:
+    ready, end = os.pipe()
+    argv = [launchers.ours("tcpserver"), "-HRl0", "-y", str(end), "127.0.0.1", "0", "cat"]
+    with subprocess.Popen(argv, env={"PATH": "/bin:/usr/bin"}, pass_fds=[end]) as server:
+        os.close(end)
+        assert os.read(ready, 10) == b"\n"
+        assert os.read(ready, 10) == b""  # closed, here and in every worker
+        server.terminate()
+    os.close(ready)
+
+
+def test_a_listener_of_systemd_is_used_by_the_process_it_is_meant_for() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        code = (
+            f"import os, sys; os.dup2({listener.fileno()}, 3); env = {{'PATH': '/bin:/usr/bin'}};"
+            "env |= {'LISTEN_PID': str(os.getpid()), 'LISTEN_FDS': '1'}; os.execve(sys.argv[1], sys.argv[1:], env)"
+        )
+        program = ["sh", "-c", "echo ${LISTEN_PID-gone} ${LISTEN_FDS-gone}"]
+        argv = [sys.executable, "-IS", "-c", code, launchers.ours("tcpserver"), "-HRl0", "127.0.0.1", "1", *program]
+        with subprocess.Popen(argv, pass_fds=[listener.fileno()]) as server:
+            with socket.create_connection(("127.0.0.1", port), 20) as client:
+                assert read_all(client) == b"gone gone\n"
+            server.terminate()

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import socket
 
-from ucspi.core import chain, errtext, ident, pool, resolver, rules, scan, streams
+from ucspi.core import chain, errtext, ident, ip, pool, resolver, rules, scan, streams
 from ucspi.core.failure import TemporaryFailure
 
 TYPE_CHECKING = False
@@ -20,7 +20,7 @@ IP_OPTIONS = 4
 DENIED = 100 << 8  # wait status of a child that exits 100
 DROPPED = 111 << 8
 
-_VARIABLES = (
+_VARIABLES_4 = (
     b"PROTO",
     b"TCPLOCALIP",
     b"TCPLOCALPORT",
@@ -30,6 +30,8 @@ _VARIABLES = (
     b"TCPREMOTEHOST",
     b"TCPREMOTEINFO",
 )
+_VARIABLES_6 = (*[name.replace(b"TCP", b"TCP6") for name in _VARIABLES_4[1:7]], b"TCP6INTERFACE")
+_VARIABLES = (*_VARIABLES_4, *_VARIABLES_6)
 # Log fields: anything that could be mistaken for another field or line, or be more than a byte on a screen.
 _SAFE = bytes(c if 33 <= c <= 126 and c not in b"%:" else ord("?") for c in range(256))
 LONGEST_FIELD = 100
@@ -69,8 +71,9 @@ class Peer:
 
     def __init__(self, settings: Settings, connection: socket.socket, address: pool.Address) -> None:
         local = connection.getsockname()
-        self.local_ip, self.local_port = os.fsencode(local[0]), b"%d" % local[1]
-        self.remote_ip, self.remote_port = os.fsencode(address[0]), b"%d" % address[1]
+        self.local_ip, self.local_port = numeric(local[0]), b"%d" % local[1]
+        self.remote_ip, self.remote_port = numeric(address[0]), b"%d" % address[1]
+        self.interface = address[3] if len(address) == 4 else 0
         self.local_host = settings.local_host
         self.remote_host: bytes | None = None
         self.remote_info: bytes | None = None
@@ -93,14 +96,15 @@ class Peer:
 
     def _confirmed(self, names: resolver.Resolver) -> bool:
         try:
-            return self.remote_ip in names.ip4(self.remote_host or b"")
+            look_up = names.ip6 if b":" in self.remote_ip else names.ip4
+            return self.remote_ip in look_up(self.remote_host or b"")
         except TemporaryFailure:
             return False
 
     def environment(self, base: dict[bytes, bytes]) -> dict[bytes, bytes]:
         """The program's environment, before the rules add to it."""
         env = base.copy()
-        env[b"PROTO"] = b"TCP"
+        env[b"PROTO"] = b"TCP6" if b":" in self.remote_ip else b"TCP"
         env[b"TCPLOCALIP"], env[b"TCPLOCALPORT"] = self.local_ip, self.local_port
         env[b"TCPREMOTEIP"], env[b"TCPREMOTEPORT"] = self.remote_ip, self.remote_port
         if self.local_host is not None:
@@ -109,7 +113,17 @@ class Peer:
             env[b"TCPREMOTEHOST"] = self.remote_host
         if self.remote_info is not None:
             env[b"TCPREMOTEINFO"] = self.remote_info
+        if b":" in self.remote_ip:
+            self._add_ipv6(env)
         return env
+
+    def _add_ipv6(self, env: dict[bytes, bytes]) -> None:
+        """The names that the IPv6 forks use beside the others."""
+        for name in _VARIABLES_4[1:7]:
+            if name in env:
+                env[name.replace(b"TCP", b"TCP6")] = env[name]
+        if self.interface:
+            env[b"TCP6INTERFACE"] = os.fsencode(socket.if_indextoname(self.interface))
 
     def log(self, verdict: bytes, pid: int) -> bytes:
         """The `ok` or `deny` line."""
@@ -166,6 +180,11 @@ def _name(names: resolver.Resolver, ip: bytes) -> bytes | None:
         return names.name(ip)
     except TemporaryFailure:
         return None
+
+
+def numeric(address: str) -> bytes:
+    """An address as the kernel gives it, as the rules and the log have it."""
+    return ip.unmapped(address.partition("%")[0].encode())
 
 
 def _safe(field: bytes | None) -> bytes:

@@ -64,14 +64,14 @@ _SIGNALS = (
 class Service:
     """What a pool does with a connection, and whom it tells."""
 
-    def serve(self, connection: socket.socket, address: Address) -> int:
-        """Serve one connection on descriptors 0 and 1, in a worker.  Returns a wait status."""
+    def serve(self, connection: socket.socket, address: Address, place: int) -> int:
+        """Serve one connection on descriptors 0 and 1, in the worker at `place`.  Returns a wait status."""
         raise NotImplementedError
 
     def accepted(self, pid: int, busy: int) -> None:
         """A worker has taken a connection: `busy` of them are at work now.  Called in the worker."""
 
-    def ended(self, pid: int, status: int, busy: int) -> None:
+    def ended(self, pid: int, status: int, busy: int, place: int) -> None:
         """A connection has ended.  Called in the worker, or in the parent if the worker ended with it."""
 
     def trouble(self, error: OSError) -> None:
@@ -162,7 +162,7 @@ class Pool:
                 was = self.table[slot : slot + 1]
                 self.table[slot : slot + 1] = NOBODY
                 if was == BUSY:
-                    self.service.ended(pid, status, self.busy())
+                    self.service.ended(pid, status, self.busy(), slot)
 
     def _work(self, slot: int) -> NoReturn:
         code = 111
@@ -209,7 +209,7 @@ class _Worker:
                 )  # the parent reports the end, as it would after an exec
             self._clean()
             self._mark(IDLE)
-            self.pool.service.ended(self.pid, status, self.pool.busy())
+            self.pool.service.ended(self.pid, status, self.pool.busy(), self.slot)
             if _state() != self.state or _memory() > self.born + GROWN or os.getppid() != self.parent:
                 break
         self._mark(NOBODY)
@@ -243,7 +243,7 @@ class _Worker:
                 pass  # full of other bytes that say the same
         self.pool.service.accepted(self.pid, self.pool.busy())
         with connection:
-            return self.pool.service.serve(connection, address)
+            return self.pool.service.serve(connection, address, self.slot)
 
     def _clean(self) -> None:
         """Close the connection and whatever else was opened; put back descriptor 2."""
