@@ -100,7 +100,6 @@ class House:
             assert self._init.stdout is not None and self._init.stderr is not None
             if self._init.stdout.readline() != b"ready\n":
                 reason = self._init.stderr.read().decode()
-                self.close()
                 pytest.skip(f"needs the right to make namespaces: {reason}")
             self.pid = _children(self._init.pid)[0]
             self.root = Path(f"/proc/{self.pid}/root")
