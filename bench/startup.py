@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import subprocess
 import sys
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from bench import hosts
 from bench.table import Table
+from ucspi.core import launchers
 
 RUNS = 15
 
@@ -29,7 +29,6 @@ def startup(_directory: Path) -> Table:
     """`PROGRAM --version`, which imports everything the program imports at its start."""
     table = Table("Start-up, `PROGRAM --version`", "ms", smaller_is_better=True)
     table.add("python3 -I -S -c pass", _milliseconds([sys.executable, "-I", "-S", "-c", "pass"]))
-    programs = importlib.metadata.distribution("ucspi-qmail").entry_points
-    for name in sorted(program.name for program in programs if program.group == "console_scripts"):
+    for name in sorted(program.name for program in launchers.programs()):
         table.add(name, _milliseconds([str(hosts.BIN / name), "--version"]))
     return table

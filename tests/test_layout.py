@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import configparser
 import re
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import pytest
 
 import ucspi
 from tests.support import launchers
+from tests.support.programs import programs
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = sorted(path for package in ("ucspi", "qmail") for path in (ROOT / package).rglob("*.py"))
@@ -20,16 +20,6 @@ MODULES = sorted(path for package in ("ucspi", "qmail") for path in (ROOT / pack
 # What a program that is started for every connection or message must not pay for at its start.
 HEAVY = {"click", "dataclasses", "typing", "enum", "re", "socket", "subprocess", "logging", "tempfile", "dns"}
 DAEMONS = {"ucspi.tcpserver", "qmail.queued", "qmail.send", "qmail.admin.serve"}
-
-
-def programs() -> dict[str, str]:
-    """Console scripts: name -> module."""
-    config = configparser.ConfigParser()
-    config.read(ROOT / "setup.cfg")
-    lines = config["options.entry_points"]["console_scripts"].strip().splitlines()
-    return {
-        name.strip(): target.strip().partition(":")[0] for name, _, target in (line.partition("=") for line in lines)
-    }
 
 
 def module_name(path: Path) -> str:

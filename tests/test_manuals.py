@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 import importlib
 import re
 import shutil
@@ -11,22 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.programs import programs
+
 ROOT = Path(__file__).resolve().parent.parent
 SECTIONS = ("NAME", "SYNOPSIS", "DESCRIPTION", "EXIT STATUS", "COMPATIBILITY", "SEE ALSO")
 # What the manual calls an option, and its value if it takes one: ".It Fl x", ".It Fl x Ar value".
 OPTION = re.compile(r"^\.It Fl (\S)(?: (.*))?$", re.MULTILINE)
 
 
-def console_scripts() -> dict[str, str]:
-    """Name and module of every program."""
-    setup = configparser.ConfigParser()
-    setup.read(ROOT / "setup.cfg")
-    lines = setup["options.entry_points"]["console_scripts"].split("\n")
-    words = [line.split("=") for line in lines if line]
-    return {name.strip(): target.strip().partition(":")[0] for name, target in words}
-
-
-PROGRAMS = console_scripts()
+PROGRAMS = programs()
 PAGES = sorted(page for section in ("man1", "man8") for page in (ROOT / "man" / section).iterdir())
 
 

@@ -6,7 +6,6 @@ the addresses are the house's own.  When it is torn down, the kernel ends every 
 
 from __future__ import annotations
 
-import configparser
 import ctypes
 import os
 import re
@@ -147,12 +146,8 @@ class House:
                 if file.name.partition(".")[0] in LIBRARIES and not (lib / file.name).exists():
                     (shutil.copytree if file.is_dir() else shutil.copy2)(file, lib / file.name)
         _open_to_all(lib)
-        config = configparser.ConfigParser()
-        config.read(ROOT / "setup.cfg")
         (home / "bin").mkdir(mode=0o755)
-        for line in config["options.entry_points"]["console_scripts"].strip().splitlines():
-            name, _, target = (part.strip() for part in line.partition("="))
-            module = target.partition(":")[0]
+        for name, module in programs().items():
             launcher = home / "bin" / name
             launcher.write_text(
                 launchers.TEMPLATE.format(python=str(self.python), paths=["/var/qmail/lib"], module=module)

@@ -1,12 +1,11 @@
 """Our programs as files to exec, and the C originals next to them.
 
-The launchers are written as an installation would write them, from setup.cfg's console_scripts, so that tests need no
+The launchers are written as an installation would write them, from setup.cfg's entry points, so that tests need no
 installation and still start programs by name."""
 
 from __future__ import annotations
 
 import atexit
-import configparser
 import functools
 import os
 import shutil
@@ -18,20 +17,19 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.programs import programs
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @functools.cache
 def directory() -> str:
     """A directory with a launcher for every program in setup.cfg."""
-    config = configparser.ConfigParser()
-    config.read(ROOT / "setup.cfg")
     made = tempfile.mkdtemp(prefix="launchers-")
     atexit.register(shutil.rmtree, made, ignore_errors=True)
     os.chmod(made, 0o755)
-    for line in config["options.entry_points"]["console_scripts"].strip().splitlines():
-        name, _, target = (part.strip() for part in line.partition("="))
-        _write(Path(made, name), target.partition(":")[0])
+    for name, module in programs().items():
+        _write(Path(made, name), module)
     return made
 
 

@@ -2,7 +2,7 @@
 
 pip's own launchers work too; these start in two thirds of the time.  They run the interpreter isolated and without
 `site` (-I -S), so neither the environment nor the user's site-packages can change what a mail program imports, and name
-the two places that imports may come from.  setup.cfg's console_scripts, as installed, is the list of programs."""
+the two places that imports may come from.  setup.cfg's entry points, as installed, are the list of programs."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ sys.path += {paths!r}
 from {module} import main
 sys.exit(main())
 """
+GROUPS = ("console_scripts", "ucspi_qmail.launchers")
 LONGEST_SHEBANG = 255  # Linux cuts longer first lines
 
 
@@ -35,12 +36,16 @@ def text(module: str, python: str = sys.executable) -> str:
     return TEMPLATE.format(python=python, paths=paths(), module=module)
 
 
+def programs() -> list[importlib.metadata.EntryPoint]:
+    """Every program, as setup.cfg declares them: those that pip can install, and those with an @ in their names."""
+    entries = importlib.metadata.distribution("ucspi-qmail").entry_points
+    return [entry for entry in entries if entry.group in GROUPS]
+
+
 def write(directory: str) -> list[str]:
     """Write every launcher into `directory`; returns their names.  Each is replaced in one step."""
     names = []
-    for program in importlib.metadata.distribution("ucspi-qmail").entry_points:
-        if program.group != "console_scripts":
-            continue
+    for program in programs():
         file = os.path.join(directory, program.name)
         with open(file + ".new", "w", encoding="utf-8") as launcher:
             launcher.write(text(program.module))
