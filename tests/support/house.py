@@ -23,6 +23,7 @@ from typing import TypeVar
 import pytest
 
 from tests.support.launchers import ROOT, Result
+from tests.support.programs import programs
 from ucspi.core import launchers
 
 BIN = "/var/qmail/bin"
