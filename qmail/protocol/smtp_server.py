@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Verb = Callable[["Session", bytes], Iterable["Event"]]
 
-LONGEST_LINE = 1 << 20  # bytes held without a newline; the original's limit is the memory that softlimit leaves it
+LONGEST_LINE = 2 << 20  # bytes held without a newline; the original's limit is the memory that softlimit leaves it
 MAXHOPS = 100
 KEYWORDS = (b"PIPELINING", b"8BITMIME")  # what EHLO offers
 

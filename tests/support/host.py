@@ -114,7 +114,7 @@ class Host:
         with smtplib.SMTP("127.0.0.1", self.smtp, timeout=60) as client:
             return client.sendmail(sender, recipients, message.replace(b"\n", b"\r\n"))
 
-    def talk(self, data: bytes, port: int | None = None) -> bytes:
+    def talk(self, data: bytes = b"", port: int | None = None) -> bytes:
         """Send all of `data`, close our half, read to the end."""
         with socket.create_connection(("127.0.0.1", port or self.smtp), 60) as client:
             try:
