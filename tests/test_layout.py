@@ -70,7 +70,8 @@ def test_a_program_has_a_manual_page_and_a_test(name: str, module: str) -> None:
     assert len(list((ROOT / "man").glob(f"man[18]/{name}.[18]"))) == 1
     tests = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("*.py") if path != Path(__file__))
     assert re.search(
-        rf"\b{re.escape(name)}\b|from {module.rpartition('.')[0]} import .*\b{module.rpartition('.')[2]}\b", tests
+        rf"(?<![\w-]){re.escape(name)}(?![\w@-])|from {module.rpartition('.')[0]} import .*\b{module.rpartition('.')[2]}\b",
+        tests,
     )
 
 

@@ -7,13 +7,16 @@ The kernel tells qmail-queued who the caller is (SO_PEERCRED); nothing the calle
 
 from __future__ import annotations
 
+import errno
 import sys
+import time
 from _socket import AF_UNIX, SCM_RIGHTS, SOCK_STREAM, SOL_SOCKET, socket
 
 from qmail.core.instance import Instance
 
 UNREACHABLE = 56  # no qmail-queued: "trouble making network connection"
 LOST = 74  # it went away in the middle: "communication with mail server failed"
+PATIENCE = 2.0  # seconds to wait for somebody to listen
 BUSY = 71  # it has no place left for this user: "mail server temporarily rejected message"
 
 
@@ -24,15 +27,29 @@ def path(instance: Instance) -> bytes:
 
 def submit(address: bytes, message: int, envelope: int) -> socket:
     """Hand over two descriptors; return the connection on which the answer comes.  Raises OSError."""
-    connection = socket(AF_UNIX, SOCK_STREAM)
+    connection = _connect(address)
     try:
-        connection.connect(address)
         descriptors = b"".join(fd.to_bytes(4, sys.byteorder) for fd in (message, envelope))
         connection.sendmsg([b"q"], [(SOL_SOCKET, SCM_RIGHTS, descriptors)])
     except OSError:
         connection.close()
         raise
     return connection
+
+
+def _connect(address: bytes) -> socket:
+    """At boot, or while qmail-queued is being restarted, it is a moment until somebody listens.  Raises OSError."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        connection = socket(AF_UNIX, SOCK_STREAM)
+        try:
+            connection.connect(address)
+            return connection
+        except OSError as e:
+            connection.close()
+            if e.errno not in (errno.ENOENT, errno.ECONNREFUSED) or time.monotonic() > deadline:
+                raise
+        time.sleep(0.05)
 
 
 def answer(connection: socket) -> int:

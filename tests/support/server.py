@@ -29,12 +29,13 @@ class Server:
         env: Mapping[str, str | bytes] | None = None,
         *,
         tcpserver: str | None = None,
+        wrapper: Sequence[str] = (),
         cwd: str | Path | None = None,
         address: str = "127.0.0.1",
     ) -> None:
         self.address = address
         environment: dict[str, str | bytes] = {"PATH": f"{launchers.directory()}:/bin:/usr/bin", **(env or {})}
-        argv = [tcpserver or launchers.ours("tcpserver"), "-1v", *options, address, "0", *program]
+        argv = [*(wrapper or [tcpserver or launchers.ours("tcpserver")]), "-1v", *options, address, "0", *program]
         self.log_file = os.memfd_create("log")
         # Several processes write to it.  A memfd's offset is not locked as a file's is: they would overwrite each other.
         fcntl.fcntl(self.log_file, fcntl.F_SETFL, os.O_APPEND)

@@ -98,6 +98,7 @@ class Process(Chain):
                 return main(argv, env, self)
             except Become as following:
                 main, argv, env = load(following.module), following.argv, following.env
+                retitle(argv)
 
     def status(self, main: Main, argv: Sequence[bytes], env: Mapping[bytes, bytes]) -> int:
         """Run a chain to its end.  Returns a wait status: the exit code times 256."""
@@ -116,18 +117,29 @@ class Worker(Process):
 
     def status(self, main: Main, argv: Sequence[bytes], env: Mapping[bytes, bytes]) -> int:
         """As above, or what the foreign program that the chain became died of."""
+        setproctitle = sys.modules.get("setproctitle")
+        title = setproctitle.getproctitle() if setproctitle else ""
         try:
             return super().status(main, argv, env)
         except Became as foreign:
             return os.waitpid(foreign.pid, 0)[1]
+        finally:
+            if setproctitle:
+                setproctitle.setproctitle(title)
 
 
 def start(main: Main, argv: Sequence[bytes] | None = None, env: Mapping[bytes, bytes] | None = None) -> int:
     """Run a program as this process, from its command line and environment.  Returns the exit code."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # die of it, as any program; no traceback
-    words = [os.fsencode(word) for word in sys.argv] if argv is None else argv
-    return Process().run(main, words, environment() if env is None else env)
+    from ucspi.core import limits
+
+    words = [os.fsencode(word) for word in sys.argv] if argv is None else list(argv)
+    own = environment() if env is None else dict(env)
+    if exact := limits.lift(own):
+        preload(words, own.get(b"PATH"))  # what the coming chain is made of is not the work that was limited
+        limits.adopt(exact, own)
+    return Process().run(main, words, own)
 
 
 def environment() -> dict[bytes, bytes]:
@@ -158,6 +170,7 @@ def fork(
 
         def run() -> int:
             _close_on_exec()
+            retitle(argv)
             return Process().run(main, argv, env)
 
         _child(argv[0], fds, setup, run)
@@ -262,6 +275,12 @@ def set_title(argv: Sequence[bytes]) -> None:
         return
     words = [argv[0].rpartition(b"/")[2], *argv[1:]]
     setproctitle.setproctitle(" ".join(os.fsdecode(word) for word in words).encode("utf-8", "replace").decode())
+
+
+def retitle(argv: Sequence[bytes]) -> None:
+    """As set_title, where the process, or the one it was forked from, has loaded what that takes."""
+    if "setproctitle" in sys.modules:
+        set_title(argv)
 
 
 def replace(file: bytes, argv: list[bytes], env: dict[bytes, bytes]) -> NoReturn:

@@ -59,6 +59,28 @@ def baseline() -> dict[int, int]:
     return {resource.RLIMIT_AS: pages[0] * page, resource.RLIMIT_DATA: pages[5] * page}
 
 
+def lift(env: Mapping[bytes, bytes]) -> dict[int, int]:
+    """Lift memory limits that somebody else's softlimit has set, which knows nothing of interpreters; return them.
+
+    They are soft limits, which a process may raise.  A hard limit is meant as it stands."""
+    soft, most = resource.getrlimit(resource.RLIMIT_AS)
+    if VARIABLE in env or soft in (resource.RLIM_INFINITY, most):
+        return {}
+    exact = {}
+    for number in MEMORY:
+        soft, most = resource.getrlimit(number)
+        if soft not in (resource.RLIM_INFINITY, most):
+            exact[number] = soft
+            set_soft(number, hard(number))
+    return exact
+
+
+def adopt(exact: Mapping[int, int], env: dict[bytes, bytes]) -> None:
+    """Set them again as our softlimit would have: on top of what this process uses now."""
+    set_on_top(exact)
+    env[VARIABLE] = pack(exact)
+
+
 def pack(exact: Mapping[int, int]) -> bytes:
     """VARIABLE's value."""
     return b" ".join(b"%b=%d" % (MEMORY[number], soft) for number, soft in exact.items())
