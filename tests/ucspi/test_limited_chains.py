@@ -12,7 +12,7 @@ from tests.support.nameserver import NameServer, zone
 from tests.support.server import Server
 
 LISTED = {("1.0.0.127.list.example", "TXT"): ['"go away"']}
-DNS = "127.0.77.53"
+DNS = f"127.77.{os.getpid() >> 8 & 255}.{os.getpid() & 255 or 1}"  # of this test process alone
 
 
 @pytest.fixture(scope="module")
