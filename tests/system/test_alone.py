@@ -1,0 +1,321 @@
+"""Every single program, called alone from a shell with pipes; and the network ones under the original C tcpserver."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import re
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import launchers
+from tests.support.host import Host
+from tests.support.server import Server
+
+MESSAGE = b"Subject: x\n\nbody\n"
+HEADER = "UFLINE='From a@b\n' RPLINE='Return-Path: <a@b>\n' DTLINE='Delivered-To: x\n' SENDER=a@b NEWSENDER=a@b"
+# What the commands may use: serve PROGRAM ... starts a server on $port; the message is in ./msg.
+PRELUDE = """
+serve() {
+    tcpserver -1HRl0 127.0.0.1 0 "$@" >port 2>err &
+    trap "kill $!" EXIT
+    until test -s port; do sleep 0.01; done
+    read port <port
+}
+wait_for() {
+    until grep -q "$1" "$2"; do sleep 0.01; done
+}
+"""
+TRACE = rb"(?:Received: .*\n(?:[ \t].*\n)*)*"
+
+# program: (commands, standard input, standard output, exit code); {} stands for the password.
+ALONE: dict[str, tuple[str, bytes, bytes | re.Pattern[bytes], int]] = {
+    "tcpserver": ("serve echo hello; tcpclient -HRl0 127.0.0.1 $port sh -c 'cat <&6'", b"", b"hello\n", 0),
+    "tcpclient": (
+        "serve sh -c 'read x; echo got $x'; tcpclient -HRl0 127.0.0.1 $port sh -c 'echo this >&7; cat <&6'",
+        b"",
+        b"got this\n",
+        0,
+    ),
+    "tcprules": ("tcprules r.cdb r.tmp; ls r.*", b"1.2.:deny\n", b"r.cdb\n", 0),
+    "tcprulescheck": (
+        "tcprules r.cdb r.tmp; TCPREMOTEIP=1.2.3.4 tcprulescheck r.cdb",
+        b'1.2.:allow,A="b"\n:deny\n',
+        b"rule 1.2.:\nset environment variable A=b\nallow connection\n",
+        0,
+    ),
+    "rblsmtpd": ("RBLSMTPD='-not you' rblsmtpd cat", b"QUIT\r\n", b"220 rblsmtpd.local\r\n221 rblsmtpd.local\r\n", 0),
+    "softlimit": ("softlimit -o 20 sh -c 'ulimit -n'", b"", b"20\n", 0),
+    "recordio": ("recordio tr a-z A-Z 2>log; grep -c '[<>] ' log", b"in\n", b"IN\n4\n", 0),
+    "fixcrio": ("fixcrio tr a-z A-Z", b"in\n", b"IN\r\n", 0),
+    "addcr": ("addcr", b"a\nb\n", b"a\r\nb\r\n", 0),
+    "delcr": ("delcr", b"a\r\nb\n", b"a\nb\n", 0),
+    "argv0": ("argv0 sh name -c 'echo $0'", b"", b"name\n", 0),
+    "setuidgid": ("setuidgid no-such-account true", b"", b"", 111),
+    "envuidgid": ("envuidgid root sh -c 'echo $UID:$GID'", b"", b"0:0\n", 0),
+    "envdir": ("mkdir e; echo value >e/NAME; envdir e printenv NAME", b"", b"value\n", 0),
+    "setlock": ("setlock l sh -c 'setlock -n l true 2>/dev/null || echo locked'", b"", b"locked\n", 0),
+    "pgrphack": ("pgrphack echo in", b"", b"in\n", 0),
+    "fghack": ("fghack sh -c 'echo in & exit 3'", b"", b"in\n", 3),
+    "tai64n": ("tai64n", b"line\n", re.compile(rb"@[0-9a-f]{24} line\n"), 0),
+    "tai64nlocal": (
+        "TZ=UTC0 tai64nlocal",
+        b"@4000000037c219bf2ef02e94 mark\n",
+        b"1999-08-24 04:04:05.787492500 mark\n",
+        0,
+    ),
+    "multilog": ("multilog ./log; cat log/current", b"line\n", b"line\n", 0),
+    "mconnect": ("serve sh -c 'read x; echo got $x'; mconnect 127.0.0.1 $port", b"this\n", b"got this\r\n", 0),
+    "mconnect-io": (
+        "serve sh -c 'read x; echo got $x'; tcpclient -HRl0 127.0.0.1 $port mconnect-io",
+        b"this\n",
+        b"got this\r\n",
+        0,
+    ),
+    "tcpcat": ("serve echo hello; tcpcat 127.0.0.1 $port", b"", b"hello\n", 0),
+    "who@": ("who@ 127.0.0.99", b"", b"", 111),
+    "date@": ("date@ 127.0.0.99", b"", b"", 111),
+    "finger@": ("finger@ 127.0.0.99", b"", b"", 111),
+    "http@": (
+        "serve sh -c 'read get path; echo; echo $path'; http@ 127.0.0.1 some/where $port",
+        b"",
+        re.compile(rb"(?s).*some/where.*"),
+        0,
+    ),
+    "qmail-smtpd": ("qmail-smtpd", b"QUIT\r\n", b"220 localhost ESMTP\r\n221 localhost\r\n", 0),
+    "qmail-queue": (
+        "printf 'Fa@b\\0Tdemo@localhost\\0\\0' >e; qmail-queue <msg 1<e; ls $QMAILHOME/queue/todo | wc -l",
+        b"",
+        b"1\n",
+        0,
+    ),
+    "qmail-queued": ("true | qmail-queued", b"", b"", 0),
+    "qmail-start": (
+        "qmail-start ./Mailbox cat >log </dev/null & wait_for status log; kill -TERM $!; wait $!; cat log",
+        b"",
+        b"status: local 0/10 remote 0/20\nstatus: exiting\n",
+        0,
+    ),
+    "qmail-send": (
+        "qmail-send 0>log 1>/dev/null 2</dev/null 3>/dev/null 4</dev/null 5>/dev/null 6</dev/null; echo $?; cat log",
+        b"",
+        b"111\nalert: cannot start: hath the daemon spawn no fire?\n",
+        0,
+    ),
+    "qmail-clean": ("qmail-clean", b"foop/999\0junk\0", b"+x", 0),
+    "qmail-lspawn": ("qmail-lspawn ./Mailbox", b"", b"x", 0),
+    "qmail-rspawn": ("qmail-rspawn", b"", b"x", 0),
+    "qmail-local": (
+        "qmail-local user $PWD user '' '' host a@b ./Mailbox <msg; tail -n +2 Mailbox",
+        b"",
+        b"did 1+0+0\nReturn-Path: <a@b>\nDelivered-To: user@host\n" + MESSAGE + b"\n",
+        0,
+    ),
+    "qmail-getpw": ("qmail-getpw; echo $?", b"", b"100\n", 0),
+    "qmail-newu": ("rm $QMAILHOME/users/cdb; qmail-newu && ls $QMAILHOME/users", b"", b"assign\ncdb\npasswd\n", 0),
+    "qmail-remote": (
+        'serve qmail-smtpd; echo ":[127.0.0.1]:$port" >$QMAILHOME/control/smtproutes;'
+        " qmail-remote far.example a@b demo@localhost <msg | tr '\\0' '\\n'",
+        b"",
+        re.compile(rb"r\nK127.0.0.1 accepted message.\nRemote host said: 250 ok \d+ qp \d+\n\n"),
+        0,
+    ),
+    "qmail-inject": (
+        "qmail-inject -n -f a@b.example",
+        b"To: c@d.example\nFrom: e@f.example\n\nbody\n",
+        re.compile(
+            rb"Return-Path: <a@b.example>\nDate: .* -0000\nMessage-ID: <.*@localhost>\n"
+            rb"To: c@d.example\nFrom: e@f.example\n\nbody\n"
+        ),
+        0,
+    ),
+    "sendmail": ("sendmail -bs", b"QUIT\r\n", b"220 localhost ESMTP\r\n221 localhost\r\n", 0),
+    "qmail-popup": ("qmail-popup host true", b"QUIT\r\n", re.compile(rb"\+OK <\d+\.\d+@host>\r\n\+OK \r\n"), 1),
+    "qmail-pop3d": (
+        "cd $QMAILHOME/home/demo; qmail-pop3d Maildir",
+        b"STAT\r\nQUIT\r\n",
+        b"+OK \r\n+OK 0 0\r\n+OK \r\n",
+        0,
+    ),
+    "checkpassword": ("printf 'demo\\0{}\\0t\\0' | checkpassword sh -c 'echo $USER' 3<&0", b"", b"demo\n", 0),
+    "splogger": ("splogger tag", b"", b"", 0),
+    "maildirmake": ("maildirmake m && ls m", b"", b"cur\nnew\ntmp\n", 0),
+    "forward": (f"{HEADER} forward demo@localhost 2>&1 <msg", b"", re.compile(rb"forward: qp \d+\n"), 0),
+    "preline": (f"{HEADER} preline cat <msg", b"", b"From a@b\nReturn-Path: <a@b>\nDelivered-To: x\n" + MESSAGE, 0),
+    "condredirect": (f"{HEADER} condredirect x@y false <msg", b"", b"", 0),
+    "except": ("except false; echo $?; except true; echo $?", b"", b"0\n100\n", 0),
+    "bouncesaying": (
+        "bouncesaying 'no such' 2>&1; echo $?; bouncesaying 'no such' false; echo $?",
+        b"",
+        b"no such\n100\n0\n",
+        0,
+    ),
+    "qreceipt": (f"{HEADER} qreceipt x@y <msg", b"", b"", 0),
+    "qbiff": ("HOST=h EXT=e USER=nobody LOCAL=x SENDER=s qbiff <msg", b"", b"", 0),
+    "qsmhook": ("qsmhook; echo $?", b"", b"100\n", 0),
+    "predate": ("predate cat", b"a\n", re.compile(rb"Date: \d+ \w+ \d+ \d\d:\d\d:\d\d [-+]\d{4}\na\n"), 0),
+    "datemail": ("datemail demo@localhost; ls $QMAILHOME/queue/todo | wc -l", MESSAGE, b"1\n", 0),
+    "mailsubj": (
+        "mailsubj hello demo@localhost; cat $QMAILHOME/queue/mess/*/*",
+        b"body\n",
+        re.compile(TRACE + rb"(?:.+\n)*Subject: hello\nTo: demo@localhost.localhost\n\nbody\n"),
+        0,
+    ),
+    "maildir2mbox": (
+        "maildirmake M; cp msg M/new/1.x; touch -d @1 M/new/1.x; MAILDIR=M MAIL=box MAILTMP=box.tmp maildir2mbox; tail -n +2 M/box; ls M/new",
+        b"",
+        MESSAGE + b"\n",
+        0,
+    ),
+    "maildirwatch": ("maildirwatch; echo $?", b"", re.compile(rb"1(?:00|11)\n"), 0),
+    "elq": ("maildirmake M; MAILDIR=M MAIL=box MAILTMP=t elq", b"", b"", 111),
+    "pinq": ("maildirmake M; MAILDIR=M MAIL=box MAILTMP=t pinq", b"", b"", 111),
+    "qail": ("maildirmake M; MAILDIR=M MAIL=box MAILTMP=t PATH=$OURS qail", b"", b"", 111),
+    "qmail-qstat": ("qmail-qstat", b"", b"messages in queue: 0\nmessages in queue but not yet preprocessed: 0\n", 0),
+    "qmail-qread": ("qmail-qread", b"", b"", 0),
+    "qmail-tcpto": ("qmail-tcpto", b"", b"", 0),
+    "qmail-tcpok": ("qmail-tcpok", b"", b"", 0),
+    "qmail-showctl": ("qmail-showctl | grep -a 'My name is'", b"", re.compile(rb"(?s).*My name is localhost\.\n.*"), 0),
+    "qmail-newmrh": ("qmail-newmrh", b"", b"", 111),
+    "qmail-pw2u": ("qmail-pw2u; echo $?", b"", re.compile(rb"(?s).*"), 0),
+    "qmail-instance": ("qmail-instance here 2>/dev/null && ls here/service", b"", b"pop3d\nqmail\nsmtpd\n", 0),
+    "qmail-serve": ("qmail-serve; echo $?", b"", b"100\n", 0),
+}
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    """An instance, whose path is short."""
+    directory = tempfile.mkdtemp(prefix="host")
+    try:
+        yield Host(Path(directory, "i"))
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def programs() -> list[str]:
+    config = configparser.ConfigParser()
+    config.read(launchers.ROOT / "setup.cfg")
+    lines = config["options.entry_points"]["console_scripts"].strip().splitlines()
+    return [line.partition("=")[0].strip() for line in lines]
+
+
+@pytest.mark.parametrize("program", programs())
+def test_a_program_works_alone(program: str, host: Host, tmp_path: Path) -> None:
+    commands, stdin, expected, code = ALONE[program]
+    (tmp_path / "msg").write_bytes(MESSAGE)
+    env = {"QMAILHOME": str(host.home), "TCPREMOTEIP": "127.0.0.1", "OURS": launchers.directory()}
+    script = PRELUDE + commands.replace("{}", host.password)
+    done = launchers.run("/bin/sh", "-c", script, stdin=stdin, env=env, cwd=tmp_path)
+    if isinstance(expected, bytes):
+        assert done.out == expected, done
+    else:
+        assert expected.fullmatch(done.out), done
+    assert done.code == code, done
+    assert b"Traceback" not in done.err and b"internal error" not in done.err
+
+
+@pytest.mark.parametrize("program", programs())
+def test_every_program_tells_its_version_and_its_usage(program: str) -> None:
+    version = launchers.run(launchers.ours(program), "--version")
+    assert (version.code, version.err) == (0, b"")
+    assert re.fullmatch(rb"%b \d+(\.\w+)+\n" % re.escape(program.encode()), version.out)
+    text = launchers.run(launchers.ours(program), "--help")
+    assert (text.code, text.err) == (0, b"")
+    assert text.out.startswith(b"Usage: " + program.encode())
+
+
+# Under a tcpserver: chain, what the client says, what it gets (a pattern), the wait status.
+REMOTE: list[tuple[list[str], bytes, bytes, int]] = [
+    (["qmail-smtpd"], b"HELO x\r\nQUIT\r\n", rb"220 localhost ESMTP\r\n250 localhost\r\n221 localhost\r\n", 0),
+    (["qmail-smtpd"], b"HELO x\r\n", rb"220 localhost ESMTP\r\n250 localhost\r\n", 256),
+    (["rblsmtpd", "qmail-smtpd"], b"QUIT\r\n", rb"220 localhost ESMTP\r\n221 localhost\r\n", 0),
+    (
+        ["softlimit", "-m", "20000000", "rblsmtpd", "qmail-smtpd"],
+        b"MAIL FROM:<a@b>\r\nRCPT TO:<demo@localhost>\r\nDATA\r\nx\r\n.\r\nQUIT\r\n",
+        rb"220 localhost ESMTP\r\n250 ok\r\n250 ok\r\n354 go ahead\r\n250 ok \d+ qp \d+\r\n221 localhost\r\n",
+        0,
+    ),
+    (
+        ["sh", "-c", "exec env RBLSMTPD=no rblsmtpd false"],
+        b"QUIT\r\n",
+        rb"220 rblsmtpd.local\r\n221 rblsmtpd.local\r\n",
+        0,
+    ),
+    (
+        ["qmail-popup", "h", "checkpassword", "qmail-pop3d", "Maildir"],
+        b"QUIT\r\n",
+        rb"\+OK <\d+\.\d+@h>\r\n\+OK \r\n",
+        256,
+    ),
+    (
+        ["qmail-popup", "h", "checkpassword", "qmail-pop3d", "Maildir"],
+        b"USER demo\r\nPASS {}\r\nSTAT\r\nQUIT\r\n",
+        rb"\+OK <\d+\.\d+@h>\r\n\+OK \r\n\+OK \r\n\+OK 0 0\r\n\+OK \r\n",
+        256,
+    ),
+    (["fixcrio", "tr", "a-z", "A-Z"], b"x\r\n", rb"X\r\n", 0),
+    (["recordio", "qmail-smtpd"], b"QUIT\r\n", rb"220 localhost ESMTP\r\n221 localhost\r\n", 0),
+    (["addcr"], b"x\n", rb"x\r\n", 0),
+    (["argv0", "sh", "me", "-c", "echo $0"], b"", rb"me\n", 0),
+    (["setlock", "-n", "{home}/l", "echo", "in"], b"", rb"in\n", 0),
+    (["/bin/cat"], b"any\0bytes\xff", rb"any\0bytes\xff", 0),
+    (["./script"], b"x\r\n", rb"script got x\r\n", 1024),
+    (["sh", "-c", "kill -9 $$"], b"", b"", 9),
+]
+
+
+@pytest.mark.parametrize("server", ["ours", "ours by exec", "the original"])
+@pytest.mark.parametrize(
+    ("chain", "said", "reply", "status"), REMOTE, ids=[f"{c[0]}-{i}" for i, (c, *_) in enumerate(REMOTE)]
+)
+def test_a_chain_serves_under_any_tcpserver(
+    host: Host, server: str, chain: list[str], said: bytes, reply: bytes, status: int
+) -> None:
+    tcpserver = launchers.original("tcpserver") if server == "the original" else None
+    env = {"QMAILHOME": str(host.home)}
+    if server == "ours by exec":
+        env["UCSPI_EXEC"] = "1"
+    (host.home / "script").write_text('#!/bin/sh\nread x; echo "script got $x"; exit 4\n')
+    (host.home / "script").chmod(0o755)
+    words = [word.replace("{home}", str(host.home)) for word in chain]
+    with Server(words, env=env, tcpserver=tcpserver, cwd=host.home) as served:
+        if said.startswith(b"USER"):
+            answer = slowly(served, said.replace(b"{}", host.password.encode()))
+        else:
+            answer = served.talk(said)
+        assert re.fullmatch(reply, answer), (answer, served.log)
+        assert int(served.wait_for(rb"end \d+ status (\d+)\n")[1]) == status
+        assert b"Traceback" not in served.log
+
+
+def slowly(served: Server, said: bytes) -> bytes:
+    """Say one line for every line that comes."""
+    with served.connect() as client:
+        answer = _line(client)
+        for line in said.splitlines(keepends=True):
+            client.sendall(line)
+            answer += _line(client)
+        assert client.recv(100) == b""
+    return answer
+
+
+def _line(client: socket.socket) -> bytes:
+    line = b""
+    while not line.endswith(b"\n"):
+        line += client.recv(1)
+    return line
+
+
+def test_what_the_original_programs_do_our_tcpserver_lets_them_do(host: Host) -> None:
+    chain = [launchers.original("rblsmtpd"), launchers.original("recordio"), "/bin/sh", "-c", "echo hello; cat"]
+    with Server(chain, env={"QMAILHOME": str(host.home)}, cwd=host.home) as served:
+        assert served.talk(b"there\n") == b"hello\nthere\n"
+        served.wait_for(rb"end \d+ status 0\n")
+        assert re.search(rb"^\d+ > hello $", served.log, re.M)
+    assert os.path.exists(launchers.original("tcpserver"))
