@@ -127,9 +127,11 @@ def replace(path: bytes, data: bytes, mode: int) -> None:
 
 
 def _controls(home: instance.Instance, domain: bytes) -> None:
+    # A host without a dot gets control/defaultdomain from qmail-inject, which is `me` here: that is this host, too.
+    locals_ = domain if b"." in domain else b"%b\n%b.%b" % (domain, domain, domain)
     for name, value in (
         (b"me", domain),
-        (b"locals", domain),
+        (b"locals", locals_),
         (b"rcpthosts", domain),
         (b"defaultdelivery", b"./Maildir/"),
         (b"concurrencyincoming", b"40"),
