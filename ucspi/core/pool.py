@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Address = tuple[str, int] | tuple[str, int, int, int]  # IPv4, IPv6
 
-LIFE = 100  # connections a worker serves; then a fresh one takes its place, whatever the programs may have leaked
+LIFE = 500  # connections a worker serves; then a fresh one takes its place, whatever the programs may have leaked
 GROWN = 32 * 1024  # KiB of memory above what it was born with, after which a worker ends early
 PATIENCE = 3.0  # seconds between looks at whether the pool is larger than it need be
 SPARE = 2  # idle workers kept
