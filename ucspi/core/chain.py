@@ -149,11 +149,12 @@ def environment() -> dict[bytes, bytes]:
     env = dict(os.environb)
     if env.get(b"LC_CTYPE") == b"C.UTF-8":
         try:
-            with open("/proc/self/environ", "rb") as initial:
-                if b"LC_CTYPE=C.UTF-8" not in initial.read().split(b"\0"):
-                    del env[b"LC_CTYPE"]
+            with open("/proc/self/environ", "rb") as file:
+                initial = file.read().split(b"\0")
         except OSError:
-            pass
+            return env
+        del env[b"LC_CTYPE"]
+        env.update((b"LC_CTYPE", line[9:]) for line in initial if line.startswith(b"LC_CTYPE="))
     return env
 
 
@@ -307,7 +308,7 @@ def _impose(env: dict[bytes, bytes]) -> dict[bytes, bytes]:
 
 def _posix_spawn(file: bytes, argv: list[bytes], env: dict[bytes, bytes], fds: Mapping[int, int]) -> int:
     # dup2 onto itself would leave close-on-exec set, and one target may be another's source: go by way of high ones.
-    moved = {child: _high(ours) for child, ours in fds.items()}
+    moved = _moved(fds)
     actions = [(os.POSIX_SPAWN_DUP2, source, child) for child, source in moved.items()]
     try:
         return os.posix_spawn(file, argv, env, file_actions=actions, setsigdef=_IGNORED_BY_PYTHON, setsigmask=())
@@ -316,10 +317,16 @@ def _posix_spawn(file: bytes, argv: list[bytes], env: dict[bytes, bytes], fds: M
             os.close(source)
 
 
-def _high(fd: int) -> int:
+def _moved(fds: Mapping[int, int]) -> dict[int, int]:
+    """The same, with each of our descriptors copied to a number that is none of the child's."""
+    return {child: _above(fds, ours) for child, ours in fds.items()}
+
+
+def _above(fds: Mapping[int, int], fd: int) -> int:
+    """A copy of `fd` above all of the child's descriptors, and no higher than need be: `softlimit -o 10` is usual."""
     import fcntl
 
-    return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 64)
+    return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, max(2, *fds) + 1 if fds else 3)
 
 
 def _fork_and_exec(
@@ -332,7 +339,7 @@ def _fork_and_exec(
     failure: int,
 ) -> int:
     """A foreign program with a set-up.  What execve says comes back through the pipe, which a success closes."""
-    moved = _high(failure)
+    moved = _above(fds, failure)
     os.close(failure)
     pid = os.fork()
     if pid == 0:
@@ -362,7 +369,7 @@ def _child(name: bytes, fds: Mapping[int, int], setup: Callable[[], None] | None
             if callable(signal.getsignal(number)):
                 signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        moved = {child: _high(ours) for child, ours in fds.items()}
+        moved = _moved(fds)
         for child, source in moved.items():
             os.dup2(source, child)
         if setup is not None:
