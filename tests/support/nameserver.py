@@ -33,18 +33,31 @@ def zone(records: dict[tuple[str, str], list[str]], rcode: int = 0) -> Answer:
     return answer
 
 
+def _sockets(ip: str, port: int) -> tuple[socket.socket, socket.socket]:
+    """UDP and TCP on the same port; port 0: on any that is free for both."""
+    for attempt in range(50):
+        udp, tcp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), socket.socket()
+        try:
+            udp.bind((ip, port))
+            tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tcp.bind((ip, udp.getsockname()[1]))
+            return udp, tcp
+        except OSError:
+            udp.close()
+            tcp.close()
+            if port or attempt == 49:
+                raise
+    raise AssertionError
+
+
 class NameServer:
     """UDP and TCP on one port, in threads of its own; `asked` lists (name, type) as they came."""
 
     def __init__(self, answer: Answer, tcp: Answer | None = None, ip: str = "127.0.0.1", port: int = 0) -> None:
         self.answer, self.tcp_answer = answer, tcp or answer
         self.asked: list[tuple[str, str]] = []
-        self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.udp.bind((ip, port))
+        self.udp, self.tcp = _sockets(ip, port)
         self.port = self.udp.getsockname()[1]
-        self.tcp = socket.socket()
-        self.tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.tcp.bind((ip, self.port))
         self.tcp.listen()
         self.threads = [threading.Thread(target=serve, daemon=True) for serve in (self._udp, self._tcp)]
         for thread in self.threads:
