@@ -346,9 +346,9 @@ def test_a_line_without_end_is_cut_off_at_a_bound() -> None:
     assert (answer, world.code) == (b"421 out of memory (#4.3.0)\r\n", 1)
 
 
-@pytest.mark.parametrize(("size", "ends"), [(1 << 20, False), ((1 << 20) + 1, True)])
+@pytest.mark.parametrize(("size", "ends"), [(smtp.LONGEST_LINE, False), (smtp.LONGEST_LINE + 1, True)])
 @pytest.mark.parametrize("piece", [1 << 22, 65536, 999])
-def test_a_line_of_a_megabyte_is_read_and_one_more_byte_is_too_much(size: int, ends: bool, piece: int) -> None:
+def test_a_line_of_megabytes_is_read_and_one_more_byte_is_too_much(size: int, ends: bool, piece: int) -> None:
     world, session = World(), smtp.Session(smtp.Settings(GREETING))
     data = b"NOOP ".ljust(size, b"x") + b"\nNOOP\n"
     answer = b"".join([say(session, world, data[at : at + piece]) for at in range(0, len(data), piece)])
