@@ -193,7 +193,7 @@ class _Worker:
         self.epoll = select.epoll()
         self.epoll.register(pool.listener.fileno(), select.EPOLLIN | select.EPOLLEXCLUSIVE)
         self.epoll.register(pool.control, select.EPOLLIN)  # rare, and at the parent's end meant for all
-        self.leaks = max(int(fd) for fd in os.listdir("/proc/self/fd")) + 1
+        self.leaks = _gaps()
         self.born = _memory()
         self.state = _state()
 
@@ -250,7 +250,27 @@ class _Worker:
         os.dup2(self.null, 0)
         os.dup2(self.null, 1)
         os.dup2(self.stderr, 2)
-        os.closerange(self.leaks, 1 << 20)
+        for first, end in self.leaks:
+            os.closerange(first, end)
+
+
+def _gaps() -> list[tuple[int, int]]:
+    """The ranges of numbers that no descriptor has: what is open there later was opened by a program, and left open."""
+    gaps, free = [], 3
+    for fd in sorted(int(name) for name in os.listdir("/proc/self/fd")):
+        if fd >= free and _is_open(fd):  # the directory itself is not, any more
+            if fd > free:
+                gaps.append((free, fd))
+            free = fd + 1
+    return [*gaps, (free, 1 << 20)]
+
+
+def _is_open(fd: int) -> bool:
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True
 
 
 def _duplicate(fd: int) -> int:
