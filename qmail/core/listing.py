@@ -1,0 +1,175 @@
+"""What is in the queue, for people and their scripts to look at.  qmail-qread(8), qmail-qctl(8).
+
+Reads only.  Messages come and go meanwhile: one that vanishes between two looks is no error, but for the reader of the
+old text form, who is told so as ever."""
+
+from __future__ import annotations
+
+import os
+
+from qmail.core import envelope, queuefiles
+from qmail.core.queuedir import SPLIT
+from ucspi.core import scan, streams
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from qmail.core.queuedir import Queue
+
+    Json = str | int | bool | None | list["Json"] | dict[str, "Json"]
+
+CHANNELS = (queuefiles.LOCAL, queuefiles.REMOTE)
+TODO = b"todo"  # instead of a channel: not yet sorted
+
+
+class Unreadable(OSError):
+    """A directory of the queue cannot be read; `filename` is its name below the queue."""
+
+
+class Recipient:
+    """One recipient; `at` is the place of its record in the file of its channel."""
+
+    __slots__ = ("address", "at", "channel", "done")
+
+    def __init__(self, channel: bytes, at: int, done: bool, address: bytes) -> None:
+        self.channel, self.at, self.done, self.address = channel, at, done, address
+
+
+class Message:
+    """One message; `recipients` yields them all, local ones first, as they are read."""
+
+    __slots__ = ("birth", "bouncing", "held", "number", "queue", "sender", "size", "waiting")
+
+    def __init__(self, queue: Queue, number: int, waiting: bool = False) -> None:
+        """`waiting`: it is in todo, and qmail-send has not sorted it yet.  Raises OSError."""
+        self.queue, self.number, self.waiting = queue, number, waiting
+        about = os.stat(queue.mess(number))
+        self.size = about.st_size
+        self.bouncing = _exists(queue.bounce(number))
+        self.held = _exists(queue.at(queue.flat_name(b"hold", number)))
+        self.sender, self.birth = (_todo_sender if waiting else _sender)(queue, number)
+
+    def recipients(self) -> Iterator[Recipient]:
+        """Every recipient.  Raises OSError, after those that could be read."""
+        if self.waiting:
+            for record in _records(self.queue.todo(self.number)):
+                if record[:1] == b"T":
+                    yield Recipient(TODO, 0, False, record[1:])
+            return
+        trouble = None
+        for channel in CHANNELS:
+            try:
+                yield from self.channel(channel)
+            except FileNotFoundError:
+                continue
+            except OSError as e:
+                trouble = e
+        if trouble is not None:
+            raise trouble
+
+    def channel(self, channel: bytes) -> Iterator[Recipient]:
+        """The recipients of one channel.  Raises OSError; FileNotFoundError if there are none."""
+        at = 0
+        for record in _records(self.queue.at(self.queue.split_name(channel, self.number))):
+            if record[:1] in (b"T", b"D"):
+                yield Recipient(channel, at, record[:1] == b"D", record[1:])
+            at += len(record) + 1
+
+    def json(self) -> dict[str, Json]:
+        """As one JSON object.  Raises OSError."""
+        recipients: list[Json] = [
+            {"channel": each.channel.decode(), "address": text(each.address), "done": each.done}
+            for each in self.recipients()
+        ]
+        next_attempt: dict[str, Json] = {}
+        for channel in CHANNELS:
+            when = queuefiles.next_attempt(self.queue, channel, self.number)
+            if when is not None:
+                next_attempt[channel.decode()] = when
+        return {
+            "number": self.number,
+            "size": self.size,
+            "birth": self.birth,
+            "sender": text(self.sender),
+            "state": "todo" if self.waiting else "queued",
+            "bouncing": self.bouncing,
+            "held": self.held,
+            "next_attempt": next_attempt,
+            "recipients": recipients,
+        }
+
+
+def text(address: bytes) -> str:
+    """An address for JSON: a byte that is not UTF-8 becomes a lone surrogate, U+DC80 to U+DCFF."""
+    return address.decode("utf-8", "surrogateescape")
+
+
+def numbers(queue: Queue) -> Iterator[int]:
+    """Every preprocessed message.  Raises Unreadable."""
+    for split in range(SPLIT):
+        yield from _numbers(queue, b"info/%d" % split)
+
+
+def waiting(queue: Queue) -> Iterator[int]:
+    """Every message that qmail-send has not sorted yet.  Raises Unreadable."""
+    return _numbers(queue, b"todo")
+
+
+def messages(queue: Queue) -> Iterator[Message]:
+    """Every message, new ones last; what cannot be read is left out.  Raises Unreadable."""
+    for number in numbers(queue):
+        try:
+            if not _exists(queue.todo(number)):
+                yield Message(queue, number)
+        except OSError:
+            continue
+    for number in waiting(queue):
+        try:
+            yield Message(queue, number, waiting=True)
+        except OSError:
+            continue
+
+
+def _numbers(queue: Queue, name: bytes) -> Iterator[int]:
+    try:
+        found = sorted(queuefiles.numbers(queue, name))
+    except OSError as e:
+        raise Unreadable(e.errno, e.strerror, name) from e
+    return iter(found)
+
+
+def _exists(path: bytes) -> bool:
+    try:
+        return queuefiles.exists(path)
+    except OSError:
+        return False
+
+
+def _records(path: bytes) -> Iterator[bytes]:
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        yield from envelope.records(streams.blocks(fd))
+    finally:
+        os.close(fd)
+
+
+def _sender(queue: Queue, number: int) -> tuple[bytes, int]:
+    fd = os.open(queue.info(number), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        birth = int(os.fstat(fd).st_mtime)
+        return streams.read_all(fd, 65536).partition(b"\0")[0][1:], birth
+    finally:
+        os.close(fd)
+
+
+def _todo_sender(queue: Queue, number: int) -> tuple[bytes, int]:
+    birth = int(os.stat(queue.todo(number)).st_mtime)
+    records = (record[1:] for record in _records(queue.todo(number)) if record[:1] == b"F")
+    return next(records, b""), birth
+
+
+def number_of(word: bytes) -> int | None:
+    """The message number that a word is, with or without `#`; None if it is something else."""
+    digits = word.removeprefix(b"#")
+    return scan.number(digits) if scan.is_number(digits) else None
