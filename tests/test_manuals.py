@@ -15,7 +15,7 @@ from tests.support.programs import programs
 ROOT = Path(__file__).resolve().parent.parent
 SECTIONS = ("NAME", "SYNOPSIS", "DESCRIPTION", "EXIT STATUS", "COMPATIBILITY", "SEE ALSO")
 # What the manual calls an option, and its value if it takes one: ".It Fl x", ".It Fl x Ar value".
-OPTION = re.compile(r"^\.It Fl (\S)(?: (.*))?$", re.MULTILINE)
+OPTION = re.compile(r"^\.It Fl (\S|-\S+)(?: (.*))?$", re.MULTILINE)
 
 
 PROGRAMS = programs()
