@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -188,10 +189,13 @@ def test_what_the_other_host_puts_off_stays_in_the_queue_and_goes_out_later(host
 def _send(host: Host) -> int:
     """The pid of this host's qmail-send: the one that holds its mutex."""
     inode = os.stat(host.home / "queue/lock/sendmutex").st_ino
-    for line in Path("/proc/locks").read_text().splitlines():
-        words = line.split()
-        if words[1] == "FLOCK" and words[5].rpartition(":")[2] == str(inode):
-            return int(words[4])
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        for line in Path("/proc/locks").read_text().splitlines():
+            words = line.split()
+            if words[1] == "FLOCK" and words[5].rpartition(":")[2] == str(inode):
+                return int(words[4])
+        time.sleep(0.01)
     raise AssertionError("nobody holds lock/sendmutex")
 
 
