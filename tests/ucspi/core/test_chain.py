@@ -331,10 +331,6 @@ def ignored(mask: bytes) -> int:
     return int(mask, 16) & ~(3 << 31)
 
 
-def children() -> set[str]:
-    return set(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
-
-
 @pytest.mark.parametrize("setup", [None, lambda: None])
 def test_what_cannot_be_executed_is_told_to_the_parent(tmp_path: Path, setup: Callable[[], None] | None) -> None:
     bad = tmp_path / "bad"
