@@ -204,9 +204,8 @@ class _Worker:
                 break
             status = self._serve(*accepted)
             if self.pool.once:
-                os._exit(
-                    os.waitstatus_to_exitcode(status) & 255
-                )  # the parent reports the end, as it would after an exec
+                # The parent reports the end, as it would after an exec.
+                os._exit(os.waitstatus_to_exitcode(status) & 255)
             self._clean()
             self._mark(IDLE)
             self.pool.service.ended(self.pid, status, self.pool.busy(), self.slot)
@@ -252,6 +251,11 @@ class _Worker:
         os.dup2(self.stderr, 2)
         for first, end in self.leaks:
             os.closerange(first, end)
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass  # what a program started and did not wait for
+        except ChildProcessError:
+            pass
 
 
 def _gaps() -> list[tuple[int, int]]:
