@@ -60,7 +60,7 @@ def _pure(module: str) -> bool:
 
 @pytest.mark.parametrize(("name", "module"), programs().items(), ids=programs().keys())
 def test_a_program_has_the_module_its_name_says(name: str, module: str) -> None:
-    stem = name.removeprefix("qmail-").replace("-", "_").replace("@", "")
+    stem = name.removeprefix("qmail-").removeprefix("ucspi-").replace("-", "_").replace("@", "")
     assert module.rpartition(".")[2].rstrip("_") == stem
     assert (ROOT / (module.replace(".", "/") + ".py")).exists()
 

@@ -147,6 +147,7 @@ ALONE: dict[str, tuple[str, bytes, bytes | re.Pattern[bytes], int]] = {
         0,
     ),
     "checkpassword": ("printf 'demo\\000{}\\000t\\000' | checkpassword sh -c 'echo $USER' 3<&0", b"", b"demo\n", 0),
+    "ucspi-completion": ("ucspi-completion bash | tail -n 1", b"", b"_ucspi_completion_setup;\n", 0),
     "splogger": ("splogger tag", b"", b"", 0),
     "maildirmake": ("maildirmake m && ls m", b"", b"cur\nnew\ntmp\n", 0),
     "forward": (f"{HEADER} forward demo@localhost 2>&1 <msg", b"", re.compile(rb"forward: qp \d+\n"), 0),

@@ -257,10 +257,12 @@ class Program:
             option.opts = [o.flag]  # click would find no name in -1, and two in -/
             params.append(option)
         if self.operands:
-            params.append(click.Argument(["operands"], nargs=-1, metavar=self.operands))
+            params.append(click.Argument(["operands"], nargs=-1, metavar=self.operands, type=click.Path()))
         first, _, rest = self.doc.partition("\n\n")
         paragraphs = [first, *(f"\b\n{paragraph}" for paragraph in rest.split("\n\n") if paragraph.strip())]
-        return click.Command(self.name, params=params, help="\n\n".join(paragraphs), add_help_option=False)
+        settings = {"allow_interspersed_args": False, "ignore_unknown_options": True}
+        text = "\n\n".join(paragraphs)
+        return click.Command(self.name, settings, params=params, help=text, add_help_option=False)
 
 
 def report(name: str, text: str | bytes) -> None:
