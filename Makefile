@@ -21,7 +21,7 @@ test: $(VENV)/tools
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup $(PYTEST)
 
 check: lint
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m "not slow" --ignore=tests/system $(PYTEST)
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m "not slow" --ignore=tests/system --ignore=tests/differential --ignore=tests/crash $(PYTEST)
 
 lint: $(VENV)/tools
 	$(BIN)/ruff format --check .
