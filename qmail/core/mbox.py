@@ -79,6 +79,9 @@ def deliver(name: bytes, header: bytes, message: int, patience: float = PATIENCE
         locked = _lock(fd, patience)
         end = _end(fd)
         try:
+            if end == 0:  # not a pipe
+                # Perhaps just made.  Its name before its bytes: a file that is not empty then needs no look.
+                _sync_directory(os.path.dirname(name) or b".")
             for block in _entry(header, message):
                 _write(fd, block)
             os.fsync(fd)
@@ -127,6 +130,18 @@ def _end(fd: int) -> int | None:
         return os.lseek(fd, 0, os.SEEK_END)
     except OSError:  # a pipe
         return None
+
+
+def _sync_directory(path: bytes) -> None:
+    """Make the names in a directory last; one that may not be read cannot be asked for that."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    except PermissionError:
+        return
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def _entry(header: bytes, message: int) -> Iterator[bytes]:
