@@ -16,11 +16,11 @@ import mmap
 import os
 import resource
 import select
-import signal
 import socket
 import time
 
 from ucspi.core import command
+from ucspi.core import signals as signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
