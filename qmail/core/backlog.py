@@ -54,6 +54,12 @@ class Backlog:
             name = self._queue.todo_name(number)
             if queuefiles.exists(self._queue.at(name)):
                 return  # we died while info was being written; preprocessing will come round to it
+            name = self._queue.mess_name(number)
+            if not queuefiles.exists(self._queue.at(name)):
+                # It was through, bounce and all, or mess would be there: a power cut brought back what was removed.
+                queuefiles.remove_remains(self._queue, number)
+                self._log(logline.end(number))
+                return
             for kind, channel in zip(logline.CHANNELS, self.channels, strict=True):
                 name = self._queue.split_name(kind, number)
                 when = queuefiles.next_attempt(self._queue, kind, number)

@@ -93,9 +93,11 @@ class Preprocessing:
             raise Trouble(b"unable to open " + queue.todo_name(n)) from error
         try:
             self.size = self._stat_mess()
-            # An earlier try may have got anywhere before a crash.  While todo exists none of these count.
-            for kind in (LOCAL, REMOTE, b"info"):
-                self._unlink(queue.split_name(kind, n))
+            # An earlier try may have got anywhere before a crash.  While todo exists none of these count.  Nor does a
+            # bounce: a power cut may bring one back, even that of an earlier message which had this number, and
+            # this one's sender must not be told of it.  Whoever it is about is tried again.
+            for name in (*(queue.split_name(kind, n) for kind in (LOCAL, REMOTE, b"info")), queue.bounce_name(n)):
+                self._unlink(name)
             self._files[b"info"] = _Growing(queue, queue.info_name(n))
         except Trouble:
             self.close()
@@ -283,6 +285,14 @@ def remove_message(queue: Queue, n: int) -> None:
     The envelope first: nobody would look for it once mess is gone."""
     remove(queue.intd(n))
     remove(queue.mess(n))
+
+
+def remove_remains(queue: Queue, n: int) -> None:
+    """What a power cut may bring back of a message whose mess is gone already.  Raises OSError.
+
+    info last: only where it is, anybody looks for the others."""
+    for name in (queue.local_name(n), queue.remote_name(n), queue.bounce_name(n), queue.info_name(n)):
+        remove(queue.at(name))
 
 
 def remove_todo(queue: Queue, n: int) -> None:

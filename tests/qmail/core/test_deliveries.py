@@ -153,6 +153,8 @@ def test_commands_wait_here_when_the_spawn_program_does_not_read() -> None:
 
 def test_judging_a_message_follows_its_files(bench: Bench) -> None:
     queue = bench.home / "queue"
+    for number in ("9", "11"):
+        (queue / "mess" / number / number).touch()
     (queue / "info" / "9" / "9").write_bytes(b"F\0")
     bench.backlog.judge(9, NOW)
     assert bench.backlog.done.pop() == (NOW, 9)
