@@ -26,7 +26,7 @@ def main(names: list[str]) -> int:
     if unknown:
         print(f"unknown section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}", file=sys.stderr)
         return 100
-    print(f"Python {platform.python_version()}, {os.cpu_count()} cores, Linux {platform.release().partition("-")[0]}\n")
+    print(f"Python {platform.python_version()}, {os.cpu_count()} cores, Linux {platform.release().partition('-')[0]}\n")
     for name in names or SECTIONS:
         # Not under /tmp, which may be in memory: fsync is what mail costs.
         with tempfile.TemporaryDirectory(prefix="bench-", dir=os.environ.get("BENCH_DIR", os.getcwd())) as directory:
