@@ -151,7 +151,7 @@ def test_signals_end_it_or_are_ignored_as_in_the_original(
         queues._file(ENVELOPE),
         lambda: os.close(write_end) if write_end < 3 else None,
     )
-    while not list(Path(os.fsdecode(home.queue)).glob("mess/*/*")):
+    while list(queues.files(home)) != ["mess"]:
         os.sched_yield()  # until it waits for the message
     os.write(write_end, MESSAGE)
     os.kill(pid, number)
