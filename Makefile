@@ -1,6 +1,7 @@
 # make run     the mail host, in the foreground, on ports of its own
 # make test    the whole test suite
 # make check   formatter, linter, types, quick tests    (make lint: without the tests)
+# make crash   the crash tests in full: every system call, thousands of power cuts
 # make bench   speed, side by side with the originals and with Postfix
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ PYTEST ?=
 VENV = .venv
 BIN = $(VENV)/bin
 
-.PHONY: run test check lint format bench clean
+.PHONY: run test check lint format crash bench clean
 
 run: $(VENV)/installed
 	@$(BIN)/qmail-instance -s 127.0.0.1:$(SMTP_PORT) -p 127.0.0.1:$(POP3_PORT) $(INSTANCE)
@@ -31,6 +32,9 @@ lint: $(VENV)/tools
 format: $(VENV)/tools
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+crash: $(VENV)/tools
+	CRASH=full $(BIN)/python -m pytest -q -s -n 0 --timeout 7200 tests/crash
 
 bench: $(VENV)/tools
 	$(BIN)/python -m bench
