@@ -9,4 +9,4 @@ import os
 FULL = os.environ.get("CRASH") == "full"
 SEED = int(os.environ.get("CRASH_SEED", "20261"))
 KILLS = int(os.environ.get("CRASH_KILLS", "1000" if FULL else "50"))
-STATES = int(os.environ.get("CRASH_STATES", "16000" if FULL else "500"))
+STATES = int(os.environ.get("CRASH_STATES", "20000" if FULL else "500"))
