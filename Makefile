@@ -1,6 +1,7 @@
 # make run     the mail host, in the foreground, on ports of its own
 # make test    the whole test suite
 # make check   formatter, linter, types, quick tests    (make lint: without the tests)
+# make differential   every case with the original and with ours; being built, not yet part of make test
 # make crash   the crash tests in full: every system call, thousands of power cuts
 # make bench   speed, side by side with the originals and with Postfix
 
@@ -12,14 +13,14 @@ PYTEST ?=
 VENV = .venv
 BIN = $(VENV)/bin
 
-.PHONY: run test check lint format crash bench clean
+.PHONY: run test check lint format crash differential bench clean
 
 run: $(VENV)/installed
 	@$(BIN)/qmail-instance -s 127.0.0.1:$(SMTP_PORT) -p 127.0.0.1:$(POP3_PORT) $(INSTANCE)
 	@exec $(BIN)/qmail-serve $(INSTANCE)
 
 test: $(VENV)/tools
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup $(PYTEST)
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup --ignore=tests/differential $(PYTEST)
 
 check: lint
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m "not slow" --ignore=tests/system --ignore=tests/differential --ignore=tests/crash $(PYTEST)
@@ -32,6 +33,9 @@ lint: $(VENV)/tools
 format: $(VENV)/tools
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+differential: $(VENV)/tools
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup tests/differential $(PYTEST)
 
 crash: $(VENV)/tools
 	CRASH=full $(BIN)/python -m pytest -q -s -n 0 --timeout 7200 tests/crash

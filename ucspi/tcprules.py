@@ -5,6 +5,7 @@ Exits 100 for a line that is no rule, 111 if a file cannot be read or written; C
 
 from __future__ import annotations
 
+import errno
 import os
 
 from ucspi.core import errtext, rules, streams
@@ -44,9 +45,12 @@ def tcprules(call: Call) -> int:
 
 def _create(tmp: bytes) -> int:
     try:
-        return os.open(tmp, os.O_RDWR | os.O_NONBLOCK | os.O_TRUNC | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        fd = os.open(tmp, os.O_RDWR | os.O_NONBLOCK | os.O_TRUNC | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as e:
         raise TemporaryFailure(f"unable to create {os.fsdecode(tmp)}: {errtext.text(e)}") from e
+    if fd == 0:  # started without input: no rules to be read is not the same as no rules
+        raise TemporaryFailure(f"unable to read input: {errtext.text(errno.EBADF)}")
+    return fd
 
 
 def _compile(call: Call, fd: int, tmp: bytes) -> None:

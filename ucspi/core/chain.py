@@ -183,8 +183,6 @@ def search(name: bytes, path: bytes | None) -> bytes:
 
     ENOENT in one directory of PATH: the next.  EACCES, EPERM, EISDIR: remembered, the next.  Any other error ends the
     search.  An empty element means the current directory.  ucspi-tcp(7)."""
-    if not name:
-        raise FileNotFoundError(errno.ENOENT, "no name", name)
     if b"/" in name:
         _check(name)
         return name

@@ -57,7 +57,7 @@ class LogDirectory:
             os.mkdir(self.path, 0o700)
         except OSError:
             pass  # there already, or the next step says why not
-        self.directory = self._or_die("open directory", "", lambda: os.open(self.path, os.O_RDONLY | os.O_CLOEXEC))
+        self.directory = self._or_die("open directory", "", self._enter)
         self.lock = self._or_die("lock directory", "", self._take_lock)
         try:
             about = os.stat(b"current", dir_fd=self.directory)
@@ -72,6 +72,12 @@ class LogDirectory:
             self._repair()
             self._or_die("write to", "/state", lambda: os.close(self.file(b"state", os.O_TRUNC)))
             self._fd = self._or_die("write to", "/current", lambda: self._append(b"current"))
+
+    def _enter(self) -> int:
+        # The original changes into it: what is no directory, or may not be searched, fails here.
+        fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        os.stat(b".", dir_fd=fd)
+        return fd
 
     def _take_lock(self) -> int:
         import fcntl
