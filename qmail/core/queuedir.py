@@ -30,6 +30,10 @@ BLOCK = 65536  # bytes gathered for one write: a usual message is one
 TRIES = 9  # names tried in pid/
 
 EXCLUSIVE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+# Below one of mess/'s directories, whichever, and named later: so the inodes come from the block groups of all of them
+# (queuetree.spread), where a flat pid/ and intd/ would wear out one.  ext4 without a journal gives no inode out again
+# for some minutes, and walks past all it has just freed in a group at every file it makes there.
+UNNAMED = os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC
 
 
 class Queue:
@@ -174,17 +178,8 @@ class Arrival:
         self._death = time.monotonic() + DEATH
         self._mess = self._intd = -1
         self._buffer, self._buffered = [received], len(received)
-        name = self._number()
-        try:
-            # To state S2: mess/ holds a file that is its own number, and it got that number before that name, so
-            # no two messages ever claim one.  A crash before this leaves an empty file in pid/.
-            os.link(name, queue.mess(self.n))
-        except OSError:
-            self._leave(64)  # with the file in pid/; qmail-clean takes it after 36 hours
-        try:
-            os.unlink(name)
-        except OSError:
-            self._leave(63)
+        if not self._place():
+            self._place_from_pid()
         self._fd = self._mess
 
     def write(self, data: bytes) -> None:
@@ -201,7 +196,7 @@ class Arrival:
         self._sync_directory(self._queue.at(b"mess/%d" % (self.n % SPLIT)))
         try:
             # To S3.  Exclusive: an envelope left by an older message of this number is not ours to overwrite.
-            self._intd = self._create(self._queue.intd(self.n))
+            self._intd = self._open_envelope()
         except OSError:
             self._leave(65)
         self._fd = self._intd
@@ -250,6 +245,45 @@ class Arrival:
         """Close the files.  Before commit() that leaves them to the clean-up after 36 hours, as with a bad envelope."""
         self._close()
 
+    def _place(self) -> bool:
+        """To state S2, mess/N, in one step where the file system makes files without names.  False: it does not."""
+        try:
+            os.stat(self._queue.at(b"pid"))  # without pid/ this is no queue
+            self._mess = self._create(self._queue.at(b"mess/%d" % (time.monotonic_ns() // 1000 % SPLIT)), UNNAMED)
+            self.n = os.fstat(self._mess).st_ino
+            _name(self._mess, self._queue.mess(self.n))
+            return True
+        except OSError:
+            self._close()
+            return False
+
+    def _place_from_pid(self) -> None:
+        """The same by way of a name in pid/, as the original does it."""
+        name = self._number()
+        try:
+            # To state S2: mess/ holds a file that is its own number, and it got that number before that name, so
+            # no two messages ever claim one.  A crash before this leaves an empty file in pid/.
+            os.link(name, self._queue.mess(self.n))
+        except OSError:
+            self._leave(64)  # with the file in pid/; qmail-clean takes it after 36 hours
+        try:
+            os.unlink(name)
+        except OSError:
+            self._leave(63)
+
+    def _open_envelope(self) -> int:
+        path = self._queue.intd(self.n)
+        try:
+            fd = self._create(self._queue.at(b"mess/%d" % (self.n % SPLIT)), UNNAMED)
+            try:
+                _name(fd, path)
+                return fd
+            except OSError:
+                os.close(fd)
+        except OSError:
+            pass
+        return self._create(path)
+
     def _number(self) -> bytes:
         # The kernel's thread id: the pid in a process with one thread, and different in all threads of qmail-queued.
         stem = self._queue.at(b"pid/%d.%d." % (get_native_id(), time.time()))
@@ -269,8 +303,8 @@ class Arrival:
             return 61
         return 63 if os.path.isdir(self._queue.path) else 62
 
-    def _create(self, path: bytes) -> int:
-        fd = os.open(path, EXCLUSIVE, 0o644)
+    def _create(self, path: bytes, how: int = EXCLUSIVE) -> int:
+        fd = os.open(path, how, 0o644)
         try:
             # qmail-send and qmail-remote read it as others, whatever umask the caller has.
             os.fchmod(fd, 0o644)
@@ -348,6 +382,12 @@ def _receive(arrival: Arrival, message: Iterable[bytes], blocks: Iterable[bytes]
             arrival.commit()
             return
     raise OSError(errno.EIO, "envelope ends early")
+
+
+def _name(fd: int, path: bytes) -> None:
+    """Give an UNNAMED file its name.  Raises OSError, FileExistsError too."""
+    # Not by link(2), which would make a link to the symbolic link: a source directory makes it linkat(2).
+    os.link(b"/proc/self/fd/%d" % fd, path, src_dir_fd=fd)
 
 
 def sync_directory(path: bytes) -> None:

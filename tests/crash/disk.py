@@ -49,11 +49,14 @@ class Recorder:
 
     def _after_open(self, creates: bool, fd: int, path: bytes, flags: int, mode: int = 0) -> None:
         name = self._name(path)
-        if creates and name is not None:
+        if flags & os.O_TMPFILE == os.O_TMPFILE and name is not None:
+            self._files[os.fstat(fd).st_ino] = len(self.events)  # it has no name yet
+            self.events.append(("made", len(self.events)))
+        elif creates and name is not None:
             number = self._files[os.fstat(fd).st_ino] = len(self.events)
             self.events.append(("link", name, number))
 
-    def _after_link(self, _: None, __: None, old: bytes, new: bytes) -> None:
+    def _after_link(self, _: None, __: None, old: bytes, new: bytes, **how: int) -> None:
         self.events.append(("link", self._name(new), self._files[os.stat(new).st_ino]))
 
     def _after_unlink(self, _: None, __: None, path: bytes) -> None:
@@ -103,7 +106,9 @@ class Disk:
     def play(self, event: Event) -> None:
         """One event further."""
         kind, *what = event
-        if kind == "link":
+        if kind == "made":
+            self.now[what[0]] = self.certain[what[0]] = b""
+        elif kind == "link":
             self.names.setdefault(what[0], [None]).append(what[1])
             self.now.setdefault(what[1], b"")
             self.certain.setdefault(what[1], b"")

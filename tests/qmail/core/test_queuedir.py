@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import select
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,33 +49,57 @@ def test_without_fifo_the_trigger_is_silent(home: Instance) -> None:
     assert Trigger(Queue(home.queue)).fd == -1
 
 
-def test_the_order_of_calls_survives_a_crash_anywhere(home: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+def without_unnamed_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system, or a kernel, that has no O_TMPFILE."""
+    real_open = os.open
+
+    def no_tmpfile(path: bytes, flags: int, *rest: int) -> int:
+        if flags & os.O_TMPFILE == os.O_TMPFILE:
+            raise OSError(errno.EOPNOTSUPP, "not supported")
+        return real_open(path, flags, *rest)
+
+    monkeypatch.setattr(os, "open", no_tmpfile)
+
+
+UNNAMED = ["proc -> mess", "mess", "directory mess", "proc -> intd", "intd", "intd -> todo", "directory todo"]
+FROM_PID = ["pid -> mess", "unlink pid", "mess", "directory mess", "intd", "intd -> todo", "directory todo"]
+
+
+@pytest.mark.parametrize(("unnamed", "order"), [(True, UNNAMED), (False, FROM_PID)])
+def test_the_order_of_calls_survives_a_crash_anywhere(
+    home: Instance, monkeypatch: pytest.MonkeyPatch, unnamed: bool, order: list[str]
+) -> None:
     """Bytes and name of mess last before the envelope, the envelope before todo, todo before success."""
     calls: list[str] = []
     real_fsync, real_link, real_unlink = os.fsync, os.link, os.unlink
 
     def place(path: bytes) -> str:
-        return os.fsdecode(path)[len(home.queue) + 1 :].split("/")[0]
+        return "proc" if path.startswith(b"/proc/") else os.fsdecode(path)[len(home.queue) + 1 :].split("/")[0]
 
     def fsync(fd: int) -> None:
-        path = os.readlink(b"/proc/self/fd/%d" % fd)
-        calls.append(("directory " if os.path.isdir(path) else "") + place(path))
+        about = os.fstat(fd)
+        if stat.S_ISDIR(about.st_mode):
+            calls.append("directory " + place(os.readlink(b"/proc/self/fd/%d" % fd)))
+        else:
+            found = (path for path in Path(os.fsdecode(home.queue)).rglob("*") if path.stat().st_ino == about.st_ino)
+            calls.append(place(os.fsencode(next(found))))
         real_fsync(fd)
 
-    def link(source: bytes, target: bytes) -> None:
+    def link(source: bytes, target: bytes, **how: int) -> None:
         calls.append(f"{place(source)} -> {place(target)}")
-        real_link(source, target)
+        real_link(source, target, **how)
 
     def unlink(path: bytes) -> None:
         calls.append("unlink " + place(path))
         real_unlink(path)
 
+    if not unnamed:
+        without_unnamed_files(monkeypatch)
     for name, double in (("fsync", fsync), ("link", link), ("unlink", unlink)):
         monkeypatch.setattr(os, name, double)
     receive(arrival(home), [b"body\n"], [b"Fa@b\0\0"])
-    # The message's own file descriptor still shows the name it was opened by.
-    order = ["pid -> mess", "unlink pid", "pid", "directory mess", "intd", "intd -> todo", "directory todo"]
     assert calls == order
+    assert os.listdir(home.queue + b"/pid") == []
 
 
 def test_small_messages_are_one_write(home: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
