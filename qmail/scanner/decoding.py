@@ -1,0 +1,147 @@
+"""Attachments decoded as they go by, for their size and, if they are zip archives, the names in them.
+
+Nothing of an attachment is kept but what is needed to go on: at most a line, or an archive's directory."""
+
+from __future__ import annotations
+
+import binascii
+
+from qmail.scanner.zipnames import Archive, Budget
+
+_BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
+_NOT_BASE64 = bytes(sorted(set(range(256)) - set(_BASE64)))
+LINE = 65536  # bytes without a newline that quoted-printable may hold back
+UUENCODED = 300  # bytes of a `begin` line that are looked at
+UUNAMES = 100  # files that one text may hold that way
+
+
+class Content:
+    """One attachment: feed() what stands in the message, then end()."""
+
+    __slots__ = ("_budget", "_head", "archive", "size")
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self.size = 0
+        self.archive: Archive | None = None
+        self._head: bytes | None = b""  # until it is known what it is
+
+    def feed(self, data: bytes) -> None:
+        """The next bytes of the message."""
+        self._take(data)
+
+    def end(self) -> None:
+        """The attachment is over."""
+        if self.archive is not None:
+            self.archive.end()
+
+    @property
+    def uuencoded(self) -> list[bytes]:
+        """Names of files that stand uuencoded in a text."""
+        return []
+
+    def _take(self, data: bytes) -> None:
+        self.size += len(data)
+        if self._head is not None:
+            data = self._head + data
+            self._head = data if len(data) < 2 else None
+            if not data.startswith(b"PK"):
+                return
+            self.archive = Archive(self._budget)
+        if self.archive is not None:
+            self.archive.feed(data)
+
+
+class Base64(Content):
+    """Content-Transfer-Encoding: base64.  What is not of its alphabet is skipped, as RFC 2045 6.8 wants."""
+
+    __slots__ = ("_rest",)
+
+    def __init__(self, budget: Budget) -> None:
+        super().__init__(budget)
+        self._rest = b""
+
+    def feed(self, data: bytes) -> None:
+        data = self._rest + data.translate(None, _NOT_BASE64)
+        whole = len(data) & ~3
+        self._rest = data[whole:]
+        self._decode(data[:whole])
+
+    def end(self) -> None:
+        self._decode(self._rest + b"=" * (-len(self._rest) % 4))
+        super().end()
+
+    def _decode(self, data: bytes) -> None:
+        # Each piece by itself: after a padded one a decoder would stop, and what follows would not be seen.
+        while data:
+            pad = data.find(b"=")
+            piece = data if pad < 0 else data[: (pad & ~3) + 4]
+            try:
+                self._take(binascii.a2b_base64(piece))
+            except ValueError:
+                pass  # a lone letter, or nothing but padding
+            data = b"" if pad < 0 else data[len(piece) :].lstrip(b"=")
+
+
+class QuotedPrintable(Content):
+    """Content-Transfer-Encoding: quoted-printable."""
+
+    __slots__ = ("_rest",)
+
+    def __init__(self, budget: Budget) -> None:
+        super().__init__(budget)
+        self._rest = b""
+
+    def feed(self, data: bytes) -> None:
+        data = self._rest + data
+        end = data.rfind(b"\n") + 1
+        if not end and len(data) > LINE:
+            end = len(data)
+        self._rest = data[end:]
+        self._take(binascii.a2b_qp(data[:end]))
+
+    def end(self) -> None:
+        self._take(binascii.a2b_qp(self._rest))
+        super().end()
+
+
+class Text(Content):
+    """Text as it stands, in which files may be uuencoded."""
+
+    __slots__ = ("_names", "_rest")
+
+    def __init__(self, budget: Budget) -> None:
+        super().__init__(budget)
+        self._rest = b"\n"
+        self._names: list[bytes] = []
+
+    @property
+    def uuencoded(self) -> list[bytes]:
+        return self._names
+
+    def feed(self, data: bytes) -> None:
+        self._take(data)
+        text = self._rest + data
+        at = 0
+        while (at := text.find(b"\nbegin ", at)) >= 0:
+            end = text.find(b"\n", at + 1)
+            if end < 0 and len(text) - at < UUENCODED:
+                break
+            self._begin(text[at + 7 : end if end >= 0 else at + UUENCODED])
+            at += 1
+        self._rest = text[at:] if at >= 0 else text[-6:]
+
+    def _begin(self, words: bytes) -> None:
+        mode, _, name = words.partition(b" ")
+        if 3 <= len(mode) <= 4 and mode.isdigit() and name.strip() and len(self._names) < UUNAMES:
+            self._names.append(name.strip())
+
+
+def content(encoding: bytes, is_text: bool, budget: Budget) -> Content:
+    """What decodes an attachment of that Content-Transfer-Encoding."""
+    encoding = encoding.strip().lower()
+    if encoding == b"base64":
+        return Base64(budget)
+    if encoding == b"quoted-printable":
+        return QuotedPrintable(budget)
+    return Text(budget) if is_text else Content(budget)

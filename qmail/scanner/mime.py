@@ -1,0 +1,285 @@
+"""A message taken apart while it comes: header fields, parts, their types, names and sizes.  RFC 2045-2047, 2231, 5322.
+
+    walker = Walker()
+    walker.feed(block)                as often as there is something, in blocks of any size
+    walker.end()
+    walker.fields, walker.parts, walker.troubles
+
+Any bytes at all are a message.  Time is in proportion to them, memory is bounded (see the constants), and whatever
+exceeds a bound is named in `troubles`, so that nothing escapes by being too much.  Where senders break the rules, what
+a forgiving mail reader would see is looked at."""
+
+from __future__ import annotations
+
+from qmail.scanner import decoding, zipnames
+from qmail.scanner.mimefields import Value, words
+
+PARTS = 1000  # in one message
+DEPTH = 50  # of multiparts and messages in each other
+HEADER = 256 * 1024  # bytes of one header
+LINE = 1000  # bytes of a line that may be a boundary; RFC 2046 5.1.1 allows 72
+PIECE = 4096  # bytes of a header line that are waited for
+FIELDS = 8  # Content-* fields that are kept of a part, and
+FIELD = 512  # how many bytes of each
+NAME = 1024  # bytes of a name
+ARCHIVED = 4 << 20  # bytes that the names in all its archives may take
+
+TOO_MANY, TOO_DEEP, TOO_LONG, BAD_BYTES, TOO_FULL = "parts", "depth", "header", "characters", "names"
+
+
+class Part:
+    """A part that is no multipart."""
+
+    __slots__ = ("archive", "fields", "names", "size", "type", "uuencoded")
+
+    def __init__(self, fields: list[tuple[bytes, bytes]], kind: bytes, names: list[bytes]) -> None:
+        self.fields = fields  # its Content-* fields: name in small letters, value
+        self.type = kind
+        self.names = names  # what readers may call it; they differ in where they look first
+        self.size = 0  # decoded
+        self.archive: zipnames.Archive | None = None
+        self.uuencoded: list[bytes] = []
+
+    @property
+    def name(self) -> bytes:
+        """The name to show; b"" if it has none."""
+        return self.names[0] if self.names else b""
+
+
+class Walker:
+    """Walks through one message."""
+
+    __slots__ = (
+        "_boundaries",
+        "_budget",
+        "_content",
+        "_digest",
+        "_header",
+        "_header_size",
+        "_in_header",
+        "_line_start",
+        "_open",
+        "_part",
+        "_pending",
+        "_seen_header",
+        "_stopped",
+        "fields",
+        "parts",
+        "troubles",
+    )
+
+    def __init__(self) -> None:
+        self.fields: list[tuple[bytes, bytes]] = []  # of the message itself: name in small letters, value
+        self.parts: list[Part] = []
+        self.troubles: set[str] = set()
+        self._budget = zipnames.Budget(ARCHIVED)
+        self._open: list[tuple[bytes, bool]] = []  # boundary (b"" for a message inside), and if it is a digest
+        self._boundaries: dict[bytes, int] = {}  # boundary -> place in _open
+        self._seen_header = False
+        self._in_header = True
+        self._header: list[list[bytes]] = []  # fields, each in lines
+        self._header_size = 0
+        self._digest = False
+        self._part: Part | None = None
+        self._content: decoding.Content | None = None
+        self._pending = b""
+        self._line_start = True
+        self._stopped = False
+
+    def feed(self, data: bytes) -> None:
+        """The next bytes of the message."""
+        data = self._pending + data if self._pending else data
+        at = 0
+        while at < len(data) and not self._stopped:
+            # A body without boundaries to look for is the usual end of a message: it goes through in one piece.
+            step = self._header_line(data, at) if self._in_header else self._body(data, at)
+            if step == at:
+                break
+            at = step
+        self._pending = b"" if self._stopped else data[at:]
+
+    def end(self) -> None:
+        """The message is over, whatever was still to come."""
+        rest, self._pending = self._pending, b""
+        if not self._stopped:
+            if self._in_header:
+                if rest:
+                    self._add_header(rest, self._line_start)
+                self._end_header()
+            elif rest and not self._boundary(rest):
+                self._data(rest)
+        self._end_part()
+        self._stopped = True
+
+    # --- headers
+
+    def _header_line(self, data: bytes, at: int) -> int:
+        end = data.find(b"\n", at) + 1
+        if not end:
+            if len(data) - at <= PIECE:
+                return at
+            end = len(data)
+        line, starts = data[at:end], self._line_start
+        self._line_start = line.endswith(b"\n")
+        if starts and line in (b"\n", b"\r\n"):
+            self._end_header()
+        elif starts and line.startswith(b"--") and (b":" not in line or self._place(line) is not None):
+            self._end_header()  # without an empty line
+            if not self._stopped and not self._boundary(line):
+                self._data(line)
+        else:
+            self._add_header(line, starts)
+        return end
+
+    def _add_header(self, line: bytes, starts: bool) -> None:
+        if b"\0" in line or b"\r" in line.removesuffix(b"\r\n"):
+            self.troubles.add(BAD_BYTES)
+        if self._header_size + len(line) > HEADER:
+            self.troubles.add(TOO_LONG)
+            return
+        self._header_size += len(line)
+        if self._header and (not starts or line[:1] in (b" ", b"\t")):
+            self._header[-1].append(line)
+        else:
+            self._header.append([line])
+
+    def _end_header(self) -> None:
+        fields = []
+        for lines in self._header:
+            name, colon, value = b"".join(lines).partition(b":")
+            if colon:
+                fields.append((name.strip().lower(), value.strip()))
+        self._header, self._header_size = [], 0
+        if not self._seen_header:
+            self._seen_header = True
+            self.fields = fields
+        self._in_header = False
+        self._line_start = True
+        self._begin(fields)
+
+    def _begin(self, fields: list[tuple[bytes, bytes]]) -> None:
+        """A header is complete: what does it announce?"""
+        own = [(name, value) for name, value in fields if name.startswith(b"content-")]
+        first: dict[bytes, bytes] = {}
+        for name, value in own:
+            first.setdefault(name, value)
+        kind = Value(first.get(b"content-type", b"message/rfc822" if self._digest else b"text/plain"))
+        boundary = kind.get(b"boundary").rstrip()
+        if kind.word.startswith(b"multipart/") and boundary:
+            self._enter(boundary, kind.word == b"multipart/digest")
+            return
+        names = _names(kind, Value(first.get(b"content-disposition", b"")))
+        if len(self.parts) >= PARTS:
+            return self._stop(TOO_MANY)
+        self._part = Part([(name, value[:FIELD]) for name, value in own[:FIELDS]], kind.word[:FIELD], names)
+        self.parts.append(self._part)
+        if kind.word in (b"message/rfc822", b"message/global", b"message/news"):
+            self._enter(b"", False)
+            self._in_header = True
+            return
+        encoding = first.get(b"content-transfer-encoding", b"")
+        self._content = decoding.content(encoding, kind.word.startswith(b"text/"), self._budget)
+
+    def _enter(self, boundary: bytes, digest: bool) -> None:
+        if len(self._open) >= DEPTH:
+            return self._stop(TOO_DEEP)
+        if boundary:
+            self._boundaries[boundary] = len(self._open)
+        self._open.append((boundary, digest))
+        self._digest = False
+
+    def _stop(self, trouble: str) -> None:
+        self.troubles.add(trouble)
+        self._stopped = True
+
+    # --- bodies
+
+    def _body(self, data: bytes, at: int) -> int:
+        """Take body bytes from `at`; return how far it got."""
+        if not self._boundaries:
+            self._data(data[at:])
+            return len(data)
+        if not (self._line_start and data.startswith(b"--", at)):
+            found = data.find(b"\n--", at)
+            if found < 0:
+                if self._line_start and data[at:] == b"-":
+                    return at
+                # The last newline may belong to a boundary, and so may what follows it.
+                keep = 2 if data.endswith(b"\n-") else 1 if data.endswith(b"\n") else 0
+                stop = max(at, len(data) - keep)
+                self._data(data[at:stop])
+                self._line_start = self._line_start and stop == at
+                return stop
+            self._data(data[at:found])
+            at = found + 1
+            newline = b"\n"
+        else:
+            newline = b""
+        end = data.find(b"\n", at) + 1
+        if not end and len(data) - at <= LINE:
+            return at - len(newline)
+        line = data[at : end or at + LINE]
+        self._line_start = False
+        if self._boundary(line):
+            return at + len(line)
+        self._data(newline + line.rstrip(b"\n"))  # the newline may be that of a boundary
+        return at + len(line) - line.endswith(b"\n")
+
+    def _boundary(self, line: bytes) -> bool:
+        """Is it one?  Then what it ends is ended, and what it begins has begun."""
+        place = self._place(line)
+        if place is None:
+            return False
+        closing = self._boundaries.get(_word(line)) != place
+        self._end_part()
+        self._leave(place if closing else place + 1)
+        self._in_header = not closing
+        self._line_start = True
+        self._digest = not closing and self._open[place][1]
+        return True
+
+    def _place(self, line: bytes) -> int | None:
+        """Which of the open multiparts a line is a boundary of."""
+        if not self._boundaries or not line.startswith(b"--"):
+            return None
+        word = _word(line)
+        place = self._boundaries.get(word)
+        return self._boundaries.get(word[:-2]) if place is None and word.endswith(b"--") else place
+
+    def _leave(self, depth: int) -> None:
+        for boundary, _ in self._open[depth:]:
+            self._boundaries.pop(boundary, None)
+        del self._open[depth:]
+        # A boundary used twice means its outer place again.
+        for place, (boundary, _) in enumerate(self._open):
+            if boundary:
+                self._boundaries[boundary] = place
+
+    def _data(self, data: bytes) -> None:
+        if self._content is not None and data:
+            self._content.feed(data)
+
+    def _end_part(self) -> None:
+        content, self._content = self._content, None
+        if content is not None and self._part is not None:
+            content.end()
+            self._part.size = content.size
+            self._part.archive = content.archive
+            self._part.uuencoded = content.uuencoded
+            if self._budget.left < 0:
+                self.troubles.add(TOO_FULL)
+        self._part = None
+
+
+def _word(line: bytes) -> bytes:
+    return line[2:].rstrip(b" \t\r\n")
+
+
+def _names(kind: Value, disposition: Value) -> list[bytes]:
+    names = []
+    for value, word in ((disposition, b"filename"), (kind, b"name"), (disposition, b"name"), (kind, b"filename")):
+        for name in (value.text(word), words(value.get(word))):
+            name = name[:NAME].strip()
+            if name and name not in names:
+                names.append(name)
+    return names
