@@ -18,7 +18,9 @@ from qmail.core.backlog import Backlog
 from qmail.core.channel import Channel
 from qmail.core.cleaner import Cleaner
 from qmail.core.control import Control
+from qmail.core.controlsocket import ControlSocket
 from qmail.core.deliveries import Deliveries
+from qmail.core.intervening import Interventions
 from qmail.core.preprocess import Todo
 from qmail.core.queuedir import Queue, Trigger
 from qmail.core.settings import CannotRead, Settings, reroute
@@ -94,6 +96,7 @@ class Send:
         queue = Queue(home.queue)
         self.mutex = _take_mutex(queue)
         limits = _handshake(self.settings)
+        self.control_socket = ControlSocket(queue)
         self.cleaner = Cleaner(*CLEAN, log)
         self.channels = [Channel(i, *SPAWN[i], limits[i], log) for i in range(len(SPAWN))]
         now = int(time.time())
@@ -107,6 +110,7 @@ class Send:
             queue, self.backlog, self.cleaner, self.settings, log, lambda: submit.open_queue(call, home)
         )
         self.sweep = Sweep(queue, self.cleaner, log, now)
+        self.interventions = Interventions(queue, self.backlog, self.deliveries, self.settings, log)
 
     def _configure(self) -> Settings:
         try:
@@ -155,6 +159,7 @@ class Send:
                 channel.flush()
             if channel.read_fd in ready and not channel.lost:
                 self.deliveries.take_reports(channel, now)
+        self.control_socket.serve(ready, lambda packet, uid: self.interventions.answer(packet, uid, now))
         self._work(now, self.trigger.fd in ready)
 
     def _work(self, now: int, pulled: bool) -> None:
@@ -180,6 +185,7 @@ class Send:
         poll = select.poll()
         poll.register(self.signals.fd, select.POLLIN)
         poll.register(self.todo.disk.fd, select.POLLIN)
+        self.control_socket.register(poll)
         for channel in self.channels:
             if not channel.lost:
                 poll.register(channel.read_fd, select.POLLIN)
@@ -241,6 +247,7 @@ def qmail_send(call: Call) -> int:
         finally:
             send.trigger.close()
             send.todo.disk.close()
+            send.control_socket.close()
             os.close(send.mutex)
         log(logline.EXITING)
         return 0

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 
-from qmail.core import instance, queuedsocket
+from qmail.core import instance
 from ucspi.core import streams
 from ucspi.core.command import Call, Program
 
@@ -50,24 +50,15 @@ class _Accounts:
 
         return setup
 
-    def make_run(self, directory: bytes) -> None:
-        """The directory of qmail-queued's socket, which qmailq may not make itself."""
-        if not self.single and not os.path.isdir(directory):
-            os.mkdir(directory, 0o755)
-            os.chmod(directory, 0o755)
-            os.chown(directory, self.uids["qmailq"], self.qmail)
+    def make(self, directory: bytes, user: str, mode: int) -> None:
+        """A directory that `user` needs and may not make, unless it is there already, as the administrator wants it.
 
-    def make_room(self, home: instance.Instance) -> None:
-        """A directory for qmail-queued's socket: qmailq may make none in a home that is root's."""
-        if self.single:
+        A single-user instance makes its own."""
+        if self.single or os.path.isdir(directory):
             return
-        room = os.path.dirname(queuedsocket.path(home))
-        try:
-            os.mkdir(room, 0o700)
-        except FileExistsError:
-            return  # as the administrator wants it
-        os.chown(room, self.uids["qmailq"], self.qmail)
-        os.chmod(room, 0o755)
+        os.mkdir(directory, 0o700)
+        os.chown(directory, self.uids[user], self.qmail)
+        os.chmod(directory, mode)
 
     def group_only(self) -> None:
         """What qmail-lspawn keeps: root, who becomes each recipient, in group qmail."""
@@ -90,7 +81,9 @@ def qmail_start(call: Call) -> int:
         for fd in range(2, FIRST_FREE):
             os.dup2(0, fd, inheritable=False)  # so that every pipe gets a number above those of qmail-send
         accounts.group_only()
-        accounts.make_run(home.path(b"run"))
+        accounts.make(home.path(b"run"), "qmailq", 0o755)  # qmail-queued's socket
+        if os.path.isdir(home.queue):
+            accounts.make(home.queue + b"/hold", "qmails", 0o700)  # what qmail-qctl needs; a C installation lacks it
         _start(call, accounts)
     except OSError:
         return 111

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 
 from qmail.core import instance, listing
-from qmail.core.datestamp import rfc822
 from qmail.core.queuedir import Queue
 from ucspi.core import errtext, streams
 from ucspi.core.command import Call, Long, Program
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 
 PROGRAM = Program("qmail-qread", __doc__, options=(Long("json", "All that is known, as a JSON array."),))
 
-# What a stranger wrote must not steer the terminal.
-PRINTABLE = bytes(byte if 32 <= byte <= 126 else ord("_") for byte in range(256))
 FULL = 65536  # bytes gathered for one write
 
 
@@ -64,19 +61,12 @@ def _text(queue: Queue) -> Iterator[bytes]:
     for number in listing.numbers(queue):
         try:
             message = listing.Message(queue, number)
-            yield headline(message)
+            yield message.headline()
             for each in message.recipients():
-                yield b"%b\t%b\t%b\n" % (b"  done" * each.done, each.channel, each.address.translate(PRINTABLE))
+                each.held = False  # a word that readers of this form do not expect
+                yield each.line()
         except OSError as e:
             yield b"warning: trouble with #%d: %b\n" % (number, errtext.text(e).encode())
-
-
-def headline(message: listing.Message) -> bytes:
-    """The line of a message."""
-    date = rfc822(message.birth).removesuffix(b" -0000")
-    sender = message.sender.translate(PRINTABLE)
-    line = b"%b GMT  #%d  %d  <%b> " % (date, message.number, message.size, sender)
-    return line + b" bouncing" * message.bouncing + b"\n"
 
 
 def _json(queue: Queue) -> Iterator[bytes]:

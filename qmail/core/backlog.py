@@ -3,6 +3,7 @@
     channels   a pass over local/N or remote/N is due at a time
     done       neither is left: bounce, then remove the message
     unjudged   the files could not be looked at; look again later
+    holds      what the administrator holds back of them, wherever they are
 
 It is memory only: made from the queue at start, and written back at exit as modification times of local/N and remote/N.
 Between the two nothing is lost by a crash but the schedule, and messages are tried too soon."""
@@ -10,24 +11,28 @@ Between the two nothing is lost by a crash but the schedule, and messages are tr
 from __future__ import annotations
 
 from qmail.core import logline, queuefiles
+from qmail.core.hold import Holds
 from qmail.core.queuedir import SPLIT
 from qmail.core.schedule import SYSFAIL, Schedule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
     from qmail.core.queuedir import Queue
 
 
 class Backlog:
     """The schedules."""
 
-    __slots__ = ("_log", "_queue", "channels", "done", "unjudged")
+    __slots__ = ("_log", "_queue", "channels", "done", "holds", "unjudged")
 
     def __init__(self, queue: Queue, log: logline.Log) -> None:
         self._queue, self._log = queue, log
         self.channels = (Schedule(), Schedule())
         self.done = Schedule()
         self.unjudged = Schedule()
+        self.holds = Holds(queue)
 
     def load(self, now: int) -> None:
         """Take in every preprocessed message of the queue, at start.
@@ -43,6 +48,7 @@ class Backlog:
                     self._log.stall(b"unable to opendir %b, sleeping..." % name)
             for number in numbers:
                 self.judge(number, now)
+        self.holds.load()
 
     def judge(self, number: int, now: int) -> None:
         """Find out from the queue where a preprocessed message stands."""
@@ -85,6 +91,12 @@ class Backlog:
         """ALRM: every message waits no longer."""
         for channel in self.channels:
             channel.all_now(now)
+
+    def bring_forward(self, numbers: Sequence[Collection[int]], now: int) -> None:
+        """Make messages due that wait for a pass over local, over remote, or to be wound up: a collection for each."""
+        for schedule, wanted in zip((*self.channels, self.done), numbers, strict=True):
+            if wanted:
+                schedule.bring_forward(wanted, now)
 
     def save(self) -> None:
         """Write the times of the next attempts into the queue, where the next qmail-send looks for them."""

@@ -56,6 +56,10 @@ class Channel:
         """Are there commands that the pipe had no room for?"""
         return bool(self._unsent) and not self.lost
 
+    def out(self) -> Iterator[Delivery]:
+        """The deliveries that are out."""
+        return (delivery for delivery in self._slots if delivery)
+
     def start(self, delivery: Delivery, messid: bytes, sender: bytes) -> None:
         """Give `delivery` the lowest free slot.  The command leaves with the next `flush`."""
         delnum = heapq.heappop(self._free)

@@ -15,7 +15,7 @@ from ucspi.core.streams import blocks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from qmail.core.backlog import Backlog
     from qmail.core.channel import Channel
@@ -116,7 +116,12 @@ class Deliveries:
         if record is None:
             self._close(opened, now, complete=True)
         elif record[:1] == b"T":
-            self._start(channel, opened, record[1:])
+            if job.skip and opened.position in job.skip:
+                pass
+            elif self._backlog.holds and self._backlog.holds.holds(job.number, channel.index, record[1:]):
+                job.left += 1
+            else:
+                self._start(channel, opened, record[1:])
             opened.position += len(record) + 1
         elif record[:1] == b"D":
             opened.position += len(record) + 1
@@ -171,7 +176,11 @@ class Deliveries:
             job = delivery.job
             if letter == b"Z" and job.last:
                 letter, text = b"D", text + bounce.TOO_LONG
+            if letter == b"Z" and delivery.reason is not None:
+                letter, text = b"D", text + delivery.reason
             self._log(logline.report(delivery.id, letter, text))
+            if delivery.decided and delivery.reason is None:
+                letter = b"K"  # deleted: no more is heard of it
             if letter == b"D":
                 # Before the mark: a crash in between bounces twice, the other order would lose the failure.
                 self._append(job.number, bounce.paragraph(self._settings.routes.unprefixed(delivery.recipient), text))
@@ -182,6 +191,44 @@ class Deliveries:
             self._settle(job, now)
             self.status()
         self.watch()
+
+    # The administrator's hand; a message that is not under delivery is none of our business
+
+    def out(self, number: int, channel: int) -> frozenset[int]:
+        """Where the records of a message are whose deliveries are out."""
+        return frozenset([each.position for each in self.channels[channel].out() if each.job.number == number])
+
+    def decide(self, number: int, channel: int, position: int, reason: bytes | None) -> None:
+        """A delivery that is out is the last one: what is deferred fails with `reason`, or (None) counts as done."""
+        for delivery in self.channels[channel].out():
+            if (delivery.job.number, delivery.position) == (number, position):
+                delivery.decided, delivery.reason = True, reason
+
+    def skip(self, number: int, channel: int, positions: Iterable[int]) -> None:
+        """These records, none of which is out, have been marked as done."""
+        job = self._job(number, channel)
+        if job is None:
+            return
+        opened = self._passes[channel]
+        ahead = opened.position if opened and opened.job is job else None
+        for position in positions:
+            if ahead is not None and position >= ahead:
+                job.skip.add(position)
+            else:
+                job.left -= 1
+
+    def retry(self, number: int, now: int) -> None:
+        """Try again, as soon as the pass that is under way is through, what it leaves."""
+        for channel in range(len(self.channels)):
+            job = self._job(number, channel)
+            if job:
+                job.retry = now
+
+    def _job(self, number: int, channel: int) -> Job | None:
+        opened = self._passes[channel]
+        if opened and opened.job.number == number:
+            return opened.job
+        return next((each.job for each in self.channels[channel].out() if each.job.number == number), None)
 
     def _append(self, number: int, text: bytes) -> None:
         """A failure that cannot be written down must not be forgotten: nothing else happens until it can."""

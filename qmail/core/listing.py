@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 
-from qmail.core import envelope, queuefiles
+from qmail.core import envelope, hold, queuefiles
+from qmail.core.datestamp import rfc822
 from qmail.core.queuedir import SPLIT
 from ucspi.core import scan, streams
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from qmail.core.queuedir import Queue
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 CHANNELS = (queuefiles.LOCAL, queuefiles.REMOTE)
 TODO = b"todo"  # instead of a channel: not yet sorted
+# What a stranger wrote must not steer the terminal.
+PRINTABLE = bytes(byte if 32 <= byte <= 126 else ord("_") for byte in range(256))
 
 
 class Unreadable(OSError):
@@ -28,18 +31,31 @@ class Unreadable(OSError):
 
 
 class Recipient:
-    """One recipient; `at` is the place of its record in the file of its channel."""
+    """One recipient; `key` is how hold/N and qmail-send's control socket call it, b"" while it is in todo."""
 
-    __slots__ = ("address", "at", "channel", "done")
+    __slots__ = ("address", "channel", "done", "held", "key")
 
-    def __init__(self, channel: bytes, at: int, done: bool, address: bytes) -> None:
-        self.channel, self.at, self.done, self.address = channel, at, done, address
+    def __init__(self, channel: bytes, done: bool, address: bytes) -> None:
+        self.channel, self.done, self.address = channel, done, address
+        self.key = b"" if channel == TODO else hold.LETTERS[CHANNELS.index(channel)] + address
+        self.held = False
+
+    def json(self) -> dict[str, Json]:
+        """As one JSON object."""
+        return {
+            "channel": self.channel.decode(), "address": text(self.address), "done": self.done, "held": self.held,
+        }  # fmt: skip
+
+    def line(self) -> bytes:
+        """As a line of text."""
+        mark = b"  done" if self.done else b"  held" if self.held else b""
+        return b"%b\t%b\t%b\n" % (mark, self.channel, self.address.translate(PRINTABLE))
 
 
 class Message:
     """One message; `recipients` yields them all, local ones first, as they are read."""
 
-    __slots__ = ("birth", "bouncing", "held", "number", "queue", "sender", "size", "waiting")
+    __slots__ = ("_holds", "birth", "bouncing", "held", "number", "queue", "sender", "size", "waiting")
 
     def __init__(self, queue: Queue, number: int, waiting: bool = False) -> None:
         """`waiting`: it is in todo, and qmail-send has not sorted it yet.  Raises OSError."""
@@ -47,7 +63,8 @@ class Message:
         about = os.stat(queue.mess(number))
         self.size = about.st_size
         self.bouncing = _exists(queue.bounce(number))
-        self.held = _exists(queue.at(queue.flat_name(b"hold", number)))
+        self._holds = hold.NONE if waiting else hold.read(queue, number)
+        self.held = bool(self._holds)  # in part, at least
         self.sender, self.birth = (_todo_sender if waiting else _sender)(queue, number)
 
     def recipients(self) -> Iterator[Recipient]:
@@ -55,7 +72,7 @@ class Message:
         if self.waiting:
             for record in _records(self.queue.todo(self.number)):
                 if record[:1] == b"T":
-                    yield Recipient(TODO, 0, False, record[1:])
+                    yield Recipient(TODO, False, record[1:])
             return
         trouble = None
         for channel in CHANNELS:
@@ -70,18 +87,22 @@ class Message:
 
     def channel(self, channel: bytes) -> Iterator[Recipient]:
         """The recipients of one channel.  Raises OSError; FileNotFoundError if there are none."""
-        at = 0
         for record in _records(self.queue.at(self.queue.split_name(channel, self.number))):
             if record[:1] in (b"T", b"D"):
-                yield Recipient(channel, at, record[:1] == b"D", record[1:])
-            at += len(record) + 1
+                recipient = Recipient(channel, record[:1] == b"D", record[1:])
+                recipient.held = not recipient.done and (self._holds == hold.ALL or recipient.key in self._holds)
+                yield recipient
 
-    def json(self) -> dict[str, Json]:
-        """As one JSON object.  Raises OSError."""
-        recipients: list[Json] = [
-            {"channel": each.channel.decode(), "address": text(each.address), "done": each.done}
-            for each in self.recipients()
-        ]
+    def headline(self) -> bytes:
+        """As a line of text."""
+        date = rfc822(self.birth).removesuffix(b" -0000")
+        sender = self.sender.translate(PRINTABLE)
+        line = b"%b GMT  #%d  %d  <%b> " % (date, self.number, self.size, sender)
+        return line + b" bouncing" * self.bouncing + b"\n"
+
+    def json(self, only: Iterable[Recipient] | None = None) -> dict[str, Json]:
+        """As one JSON object, with all recipients or some.  Raises OSError."""
+        recipients: list[Json] = [each.json() for each in (self.recipients() if only is None else only)]
         next_attempt: dict[str, Json] = {}
         for channel in CHANNELS:
             when = queuefiles.next_attempt(self.queue, channel, self.number)
@@ -173,3 +194,11 @@ def number_of(word: bytes) -> int | None:
     """The message number that a word is, with or without `#`; None if it is something else."""
     digits = word.removeprefix(b"#")
     return scan.number(digits) if scan.is_number(digits) else None
+
+
+def find(queue: Queue, number: int) -> Message | None:
+    """One message, if it is there and can be read."""
+    try:
+        return Message(queue, number, _exists(queue.todo(number)))
+    except OSError:
+        return None

@@ -78,6 +78,11 @@ def end(number: int) -> bytes:
     return b"end msg %d\n" % number
 
 
+def intervention(verb: bytes, number: int, settled: int, under_way: int, uid: int) -> bytes:
+    """The administrator's hand: recipients it was done for, and those whose deliveries are under way."""
+    return b"qmail-qctl: %b msg %d: %d recipients, %d under way, uid %d\n" % (verb, number, settled, under_way, uid)
+
+
 def warning(text: bytes) -> bytes:
     """Something went wrong and will be tried again, or hurts one message only."""
     return b"warning: %b\n" % text

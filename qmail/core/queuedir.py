@@ -52,7 +52,7 @@ class Queue:
         return b"%b/%d/%d" % (kind, n % SPLIT, n)
 
     def flat_name(self, kind: bytes, n: int) -> bytes:
-        """Name of message n in intd, todo or bounce."""
+        """Name of message n in intd, todo, bounce or hold."""
         return b"%b/%d" % (kind, n)
 
     def at(self, name: bytes) -> bytes:
@@ -104,6 +104,9 @@ class Queue:
 
     def bounce(self, n: int) -> bytes:
         return self.at(self.bounce_name(n))
+
+    def hold(self, n: int) -> bytes:
+        return self.at(self.flat_name(b"hold", n))
 
     def pull_trigger(self) -> None:
         """Wake qmail-send, if it runs.  Never fails: a message that nobody is told of is found by the next scan."""

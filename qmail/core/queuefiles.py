@@ -188,13 +188,14 @@ def open_recipients(queue: Queue, channel: bytes, n: int) -> int:
     return os.open(queue.at(queue.split_name(channel, n)), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
-def mark_done(queue: Queue, channel: bytes, n: int, offset: int) -> None:
-    """Turn the record at `offset` of a channel file to D.  Raises OSError.
+def mark_done(queue: Queue, channel: bytes, n: int, *offsets: int) -> None:
+    """Turn the records at `offsets` of a channel file to D.  Raises OSError.
 
     Not synced, as ever: a crash that takes the mark back repeats the delivery."""
     fd = os.open(queue.at(queue.split_name(channel, n)), os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        os.pwrite(fd, b"D", offset)
+        for offset in offsets:
+            os.pwrite(fd, b"D", offset)
     finally:
         os.close(fd)
 
@@ -217,6 +218,26 @@ def append_bounce(queue: Queue, n: int, paragraph: bytes) -> None:
             raise
     finally:
         os.close(fd)
+
+
+def write_hold(queue: Queue, n: int, data: bytes) -> None:
+    """Write hold/N, or write it anew, so that it lasts.  Raises OSError, and then it is as before."""
+    path = queue.hold(n)
+    fd = os.open(path + b".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        streams.write_all(fd, data)
+        os.fsync(fd)  # before the name: a crash leaves the old file or the new one
+    finally:
+        os.close(fd)
+    os.rename(path + b".new", path)
+    sync_directory(os.path.dirname(path))
+
+
+def remove_hold(queue: Queue, n: int) -> None:
+    """Unlink hold/N for good.  Raises OSError."""
+    path = queue.hold(n)
+    remove(path)
+    sync_directory(os.path.dirname(path))
 
 
 def exists(path: bytes) -> bool:

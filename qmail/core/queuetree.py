@@ -2,6 +2,7 @@
 
 pid intd todo mess/0..22 lock                qmailq: written by qmail-queue, removed by qmail-clean
 info/0..22 local/0..22 remote/0..22 bounce   qmails: qmail-send's own
+hold                                         qmails: what is held back, and the socket of qmail-qctl; ours alone
 lock/sendmutex lock/tcpto lock/trigger       one running qmail-send; time-outs of remote hosts; "there is new mail" """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ DIRECTORIES = (
     (b"local", "qmails", 0o700, True),
     (b"remote", "qmails", 0o700, True),
     (b"bounce", "qmails", 0o700, False),
+    (b"hold", "qmails", 0o700, False),
     (b"lock", "qmailq", 0o750, False),
 )
 FILES = (

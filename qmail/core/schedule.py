@@ -10,6 +10,10 @@ from __future__ import annotations
 import heapq
 import math
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Container
+
 SKIP = (10, 20)  # the step for local and remote, in square roots of seconds
 SYSFAIL = 123  # seconds until the next try after trouble of our own
 
@@ -47,6 +51,11 @@ class Schedule:
     def pop(self) -> tuple[int, int]:
         """Take out the earliest (time, number).  There must be one."""
         return heapq.heappop(self._heap)
+
+    def bring_forward(self, numbers: Container[int], now: int) -> None:
+        """Make these messages due, as far as they are here."""
+        self._heap = [(min(when, now) if number in numbers else when, number) for when, number in self._heap]
+        heapq.heapify(self._heap)
 
     def all_now(self, now: int) -> None:
         """Make everything due (ALRM).  What is already overdue keeps its place before the others."""

@@ -139,3 +139,4 @@ class WindUp:
             queuefiles.unlink(self._queue.at(name))
         except OSError:
             raise NotYet(b"unable to unlink %b; will try again later" % name) from None
+        self._backlog.holds.forget(number)

@@ -57,8 +57,9 @@ def test_qread_as_json_tells_the_same_and_new_messages_too(home: Path) -> None:
         "number": 24, "size": 3, "birth": BIRTH, "sender": "a@b c", "state": "queued", "bouncing": True, "held": False,
         "next_attempt": {"local": BIRTH + 400, "remote": BIRTH + 400},
         "recipients": [
-            {"channel": "local", "address": "x@y", "done": False}, {"channel": "local", "address": "z@w", "done": True},
-            {"channel": "remote", "address": "q\x01@y", "done": True},
+            {"channel": "local", "address": "x@y", "done": False, "held": False},
+            {"channel": "local", "address": "z@w", "done": True, "held": False},
+            {"channel": "remote", "address": "q\x01@y", "done": True, "held": False},
         ],
     }  # fmt: skip
     assert [each["address"] for each in listed[1]["recipients"]] == ["r@r", "\udcff@r"]
