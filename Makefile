@@ -3,6 +3,7 @@
 # make check   formatter, linter, types, quick tests    (make lint: without the tests)
 # make differential   every case with the original and with ours; being built, not yet part of make test
 # make crash   the crash tests in full: every system call, thousands of power cuts
+# make fuzz    the fuzz targets under atheris, led by coverage; FUZZ_SECONDS each (20), FUZZ= for some of them
 # make bench   speed, side by side with the originals and with Postfix
 
 PYTHON ?= python3
@@ -10,10 +11,11 @@ INSTANCE ?= instance
 SMTP_PORT ?= 2525
 POP3_PORT ?= 2110
 PYTEST ?=
+FUZZ ?=
 VENV = .venv
 BIN = $(VENV)/bin
 
-.PHONY: run test check lint format crash differential bench clean
+.PHONY: run test check lint format crash differential fuzz bench clean
 
 run: $(VENV)/installed
 	@$(BIN)/qmail-instance -s 127.0.0.1:$(SMTP_PORT) -p 127.0.0.1:$(POP3_PORT) $(INSTANCE)
@@ -39,6 +41,11 @@ differential: $(VENV)/tools
 
 crash: $(VENV)/tools
 	CRASH=full $(BIN)/python -m pytest -q -s -n 0 --timeout 7200 tests/crash
+
+fuzz: $(VENV)/tools
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
+	$(BIN)/python -m ucspi.core.launchers
+	$(BIN)/python -m tests.fuzz $(FUZZ)
 
 bench: $(VENV)/tools
 	$(BIN)/python -m bench
