@@ -11,6 +11,7 @@ import os
 import time
 
 from qmail.core import dotqmail, instance, maildir, mbox
+from qmail.core.childcodes import judge
 from qmail.core.recipient import Recipient, has_line
 from ucspi.core import errtext, streams
 from ucspi.core.command import Call, Flag, Program
@@ -25,8 +26,6 @@ PROGRAM = Program(
     preload=("qmail.core.submit",),
 )
 
-# Exit codes of a program that no retry can help: 100, and those of sysexits(3) and of a full disk quota's reporters.
-HARD = frozenset((100, 64, 65, 70, 76, 77, 78, 112))
 DONE = 99  # delivered, and no further line counts
 SH = b"/bin/sh"
 
@@ -149,11 +148,10 @@ class Delivery:
             return True
         rewind()
         code = self._wait(self._start(command))
-        if code in HARD:
-            raise PermanentFailure
-        if code not in (0, DONE):
-            raise TemporaryFailure
-        return code != DONE
+        if code == DONE:
+            return False
+        judge(code)
+        return True
 
     def _start(self, command: bytes) -> int:
         hide_descriptors()

@@ -20,6 +20,7 @@ from __future__ import annotations
 import errno
 import os
 
+from qmail.core import database
 from ucspi.core import errtext, scan
 from ucspi.core.failure import Failure
 
@@ -101,15 +102,7 @@ def records(lines: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
 
 def build(fd: int, lines: Iterable[bytes]) -> None:
     """Write users/cdb to the open file `fd`.  Raises BadFormat, OSError."""
-    import cdbx  # loads its own C code: only for who needs it
-
-    try:
-        maker = cdbx.CDB.make(fd)
-        for key, data in records(lines):
-            maker.add(key, data)
-        maker.commit().close()
-    except OverflowError as e:  # 4 GB are reached
-        raise OSError(errno.EFBIG, str(e)) from e
+    database.write(fd, records(lines))
 
 
 # --- looking up
@@ -131,24 +124,20 @@ def assigned(path: bytes, local: bytes) -> User | None:
 
 
 def _find(fd: int, local: bytes) -> bytes | None:
-    import cdbx
-
-    try:
-        # Not mapped: a file cut short under us must be an error, not a SIGBUS that ends all of qmail-lspawn.
-        database = cdbx.CDB(fd, mmap=False)
-        wild: bytes = database[b""]
-        key = b"!" + local.lower()
-        exact: bytes | None = database.get(key + b"\0")
-        if exact is not None:
-            return exact
-        for end in range(len(key), 0, -1):
-            if end == 1 or key[end - 1 : end] in wild:
-                start: bytes | None = database.get(key[:end])
-                if start is not None:
-                    return start + local[end - 1 :]
-        return None
-    except (KeyError, MemoryError, OverflowError) as e:  # damaged; without the empty key it is not ours at all
-        raise OSError(errno.EIO, f"damaged: {e}") from e
+    cdb = database.Database(fd)
+    wild = cdb.get(b"")
+    if wild is None:
+        raise OSError(errno.EIO, "damaged: no list of last bytes")  # it is not ours at all
+    key = b"!" + local.lower()
+    exact = cdb.get(key + b"\0")
+    if exact is not None:
+        return exact
+    for end in range(len(key), 0, -1):
+        if end == 1 or key[end - 1 : end] in wild:
+            start = cdb.get(key[:end])
+            if start is not None:
+                return start + local[end - 1 :]
+    return None
 
 
 def account(local: bytes, getpwnam: Callable[[str], pwd.struct_passwd]) -> User:

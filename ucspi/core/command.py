@@ -183,7 +183,8 @@ class Program:
             streams.complain(b"".join(os.fsencode(line) + b"\n" for line in lines))
             return self.usage_exit
         except Failure as e:
-            report(self.name, f"fatal: {e}")
+            if str(e):  # else who failed has said why
+                report(self.name, f"fatal: {e}")
             return e.exitcode
         except OSError as e:
             what = os.fsdecode(e.filename) if e.filename is not None else "system call failed"
