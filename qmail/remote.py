@@ -3,18 +3,18 @@
 qmail-remote HOST SENDER RECIPIENT... reads the message from descriptor 0 and reports on descriptor 1, in items that end
 in 0x00: r, h or s for each recipient, then K, Z or D for the message.  It always exits 0: whatever happens is a report.
 
-Reads control/helohost, smtproutes, timeoutconnect and timeoutremote; shares queue/lock/tcpto with its siblings."""
+Reads control/smtproutes, timeoutconnect, timeoutremote, helohost, outgoingip, outgoingip6 and domainbindings; shares
+queue/lock/tcpto with its siblings."""
 
 from __future__ import annotations
 
-import _socket
 import errno
 import os
-import select
 import time
 
-from qmail.core import dnsanswers, instance, ipme, mx
+from qmail.core import dnsanswers, instance, ipme, mx, outgoing, racing, smtproutes
 from qmail.core.control import Control, keymap
+from qmail.core.messagefile import MessageFile
 from qmail.core.tcpto import Table
 from qmail.protocol.smtp_body import BodyEncoder
 from qmail.protocol.smtp_client import Dialogue
@@ -26,9 +26,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from qmail.core.smtproutes import Route
+
 PARTIAL = b"DSMTP cannot transfer messages with partial final lines. (#5.6.2)\n"
 UNREADABLE = b"ZUnable to read message. (#4.3.0)\n"
-BLOCK = 65536
 
 PROGRAM = Program(
     "qmail-remote",
@@ -40,27 +41,16 @@ PROGRAM = Program(
 
 
 class Settings:
-    """What the control files say."""
+    """What the control files say about mail from `sender`."""
 
-    __slots__ = ("helo", "routes", "timeout_connect", "timeout_remote")
+    __slots__ = ("outgoing", "routes", "timeout_connect", "timeout_remote")
 
-    def __init__(self, control: Control) -> None:
+    def __init__(self, control: Control, sender: bytes) -> None:
+        """Raises OSError or TemporaryFailure."""
         self.timeout_remote = control.number(b"timeoutremote", 1200)
         self.timeout_connect = control.number(b"timeoutconnect", 60)
-        helo = control.line(b"helohost", me=True)
-        if helo is None:
-            raise FileNotFoundError(errno.ENOENT, "neither helohost nor me")
-        self.helo = helo
+        self.outgoing = outgoing.read(control, sender)
         self.routes = keymap(control.entries(b"smtproutes") or ())
-
-
-class Connection:
-    """A host that answered."""
-
-    __slots__ = ("address", "socket")
-
-    def __init__(self, address: bytes, socket: _socket.socket) -> None:
-        self.address, self.socket = address, socket
 
 
 def remote(call: Call) -> int:
@@ -85,25 +75,25 @@ def deliver(call: Call) -> bytes:
         raise PermanentFailure("I (qmail-remote) was invoked improperly. (#5.3.5)")
     host, sender, *recipients = call.operands
     here = instance.of(call.env)
-    settings = _settings(here)
-    route = mx.route(host, settings.routes)
-    table = Table(here.path(b"queue", b"lock", b"tcpto"))
-    connection = _connect(_candidates(call, host, route), route.port if route else mx.PORT, settings, table)
-    dialogue = Dialogue(connection.address, settings.helo, sender, recipients)
+    settings = _settings(here, sender)
+    route = smtproutes.find(host, settings.routes)
+    connection = _connect(_levels(call, host, route), settings, Table(here.path(b"queue", b"lock", b"tcpto")))
+    message = MessageFile(0)
+    dialogue = Dialogue(connection.address, settings.outgoing.helo, sender, recipients, eightbit=message.eightbit)
     try:
-        converse(dialogue, connection.socket.fileno(), settings.timeout_remote)
+        converse(dialogue, connection.socket.fileno(), settings.timeout_remote, message)
     finally:
         connection.socket.close()
     return dialogue.report
 
 
-def _settings(here: instance.Instance) -> Settings:
+def _settings(here: instance.Instance, sender: bytes) -> Settings:
     try:
         os.stat(here.home + b"/.")
     except OSError:
         raise TemporaryFailure("Unable to switch to home directory. (#4.3.0)") from None
     try:
-        return Settings(Control(here.control))
+        return Settings(Control(here.control), sender)
     except OSError:
         raise TemporaryFailure("Unable to read control files. (#4.3.0)") from None
 
@@ -112,68 +102,49 @@ def _no_resources() -> TemporaryFailure:
     return TemporaryFailure("System resources temporarily unavailable. (#4.3.0)")
 
 
-def _candidates(call: Call, host: bytes, route: mx.Route | None) -> Iterator[bytes]:
+def _levels(call: Call, host: bytes, route: Route) -> Iterator[mx.Level]:
     answers = dnsanswers.SystemAnswers(call.env)
-    if route:
-        return mx.relays(route.relay, answers)
+    if route.relays:
+        return mx.relays(route.relays, answers)
     try:
-        return mx.candidates(host, answers, ipme.addresses())
+        return mx.candidates(host, answers, ipme.addresses(), route.family)
     except OSError:
         raise _no_resources() from None
 
 
-def _connect(candidates: Iterator[bytes], port: int, settings: Settings, table: Table) -> Connection:
+def _connect(levels: Iterator[mx.Level], settings: Settings, table: Table) -> racing.Attempt:
     """The first candidate that accepts a connection; whatever it says then is final."""
-    for address in candidates:
-        if table.avoids(address, int(time.time()), os.getpid()):
-            continue
-        socket = _socket_for(address)
-        if socket is None:
-            continue
-        error = _try(socket, address, port, settings.timeout_connect)
+
+    def result(address: bytes, error: int) -> None:
         if error == errno.ETIMEDOUT:
             table.timed_out(address, int(time.time()))
         else:
             table.answered(address)
-        if not error:
-            return Connection(address, socket)
-        socket.close()
+
+    race = racing.Race(settings.timeout_connect, settings.outgoing.bind, result)
+    for level in levels:
+        now, pid = int(time.time()), os.getpid()
+        try:
+            winner = race.run([a for a in level.addresses if not table.avoids(a, now, pid)], level.port)
+        except racing.NoSocket:
+            raise _no_resources() from None
+        if winner:
+            return winner
     raise TemporaryFailure("Sorry, I wasn't able to establish an SMTP connection. (#4.4.1)")
 
 
-def _socket_for(address: bytes) -> _socket.socket | None:
-    """A non-blocking socket; None if this machine does not speak that address's protocol at all."""
-    try:
-        socket = _socket.socket(_socket.AF_INET6 if b":" in address else _socket.AF_INET, _socket.SOCK_STREAM, 0)
-        socket.setblocking(False)
-        # The final dot must not wait until the body before it is acknowledged.
-        socket.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
-    except OSError as e:
-        if e.errno == errno.EAFNOSUPPORT:
-            return None
-        raise _no_resources() from None
-    return socket
+def converse(dialogue: Dialogue, fd: int, timeout: float, message: MessageFile) -> None:
+    """Lead the dialogue on a connected descriptor to its end.
 
-
-def _try(socket: _socket.socket, address: bytes, port: int, timeout: float) -> int:
-    """Connect.  0, or the errno of what went wrong."""
-    error = socket.connect_ex((address.decode(), port))
-    if error != errno.EINPROGRESS:
-        return error
-    poll = select.poll()
-    poll.register(socket.fileno(), select.POLLOUT)
-    if not poll.poll(timeout * 1000):
-        return errno.ETIMEDOUT
-    return socket.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
-
-
-def converse(dialogue: Dialogue, fd: int, timeout: float) -> None:
-    """Lead the dialogue on a connected descriptor to its end; the message comes from descriptor 0."""
+    A reply must be complete in `timeout` seconds: a host that sends it byte by byte gains nothing."""
+    heard, deadline = -1, 0.0
     try:
         while not dialogue.finished:
-            for output in dialogue.receive(streams.read_within(fd, 4096, timeout)):
+            if dialogue.replies != heard:
+                heard, deadline = dialogue.replies, time.monotonic() + timeout
+            for output in dialogue.receive(streams.read_within(fd, 4096, max(0.0, deadline - time.monotonic()))):
                 if not isinstance(output, bytes):
-                    _send_message(dialogue, fd, timeout)
+                    _send_message(dialogue, fd, timeout, message)
                 elif dialogue.finished:
                     os.write(fd, output)  # QUIT: goes out at once or not at all
                 else:
@@ -182,13 +153,13 @@ def converse(dialogue: Dialogue, fd: int, timeout: float) -> None:
         dialogue.lost()
 
 
-def _send_message(dialogue: Dialogue, fd: int, timeout: float) -> None:
+def _send_message(dialogue: Dialogue, fd: int, timeout: float, message: MessageFile) -> None:
     """The message and its final dot.  One block is held back, so that the dot rides with the last."""
     encoder = BodyEncoder()
     wire = b""
     while True:
         try:
-            block = streams.read_some(0, BLOCK)
+            block = message.read()
         except OSError:
             dialogue.give_up(UNREADABLE)
             return

@@ -22,15 +22,18 @@ if TYPE_CHECKING:
 RECORDS = ("ANY.CNAME", "ANY.MX", "ANY.NS", "ANY.SOA", "IN.A", "IN.AAAA")  # what dnspython would load when it sees one
 MODULES = ("dns.resolver", *(f"dns.rdtypes.{record}" for record in RECORDS))
 TRY = 2.0  # seconds before a server is asked again: a lost packet costs no more
+LONGEST_CHAIN = 10  # of aliases
 LIFETIME = 10.0  # seconds for one question in all, as the C library takes with one server
 
 
 class SystemAnswers(mx.Answers):
     """The DNS.  Loads dnspython when first asked, as mail to a relay or an address literal asks nothing."""
 
-    __slots__ = ("_resolver", "_servers")
+    __slots__ = ("_resolver", "_search", "_servers")
 
-    def __init__(self, env: Mapping[bytes, bytes]) -> None:
+    def __init__(self, env: Mapping[bytes, bytes], *, search: bool = False) -> None:
+        """`search`: the search list of /etc/resolv.conf completes names."""
+        self._search = search
         self._servers = resolver.servers(env) if b"DNSCACHEIP" in env else []
         self._resolver: dns.resolver.Resolver | None = None
 
@@ -55,8 +58,29 @@ class SystemAnswers(mx.Answers):
             raise unanswered
         return found
 
+    def pointers(self, address: bytes) -> list[bytes]:
+        """Names of an address, spelt as in their PTR records; unusual bytes are escaped as in a zone file."""
+        return [record.target.to_text(True).encode() for record in self._ask(resolver.reverse_name(address), "PTR")]  # type: ignore[attr-defined]
+
+    def texts(self, name: bytes) -> list[bytes]:
+        """The strings of the TXT records of `name`."""
+        return [text for record in self._ask(name, "TXT") for text in record.strings]  # type: ignore[attr-defined]
+
+    def canonical(self, name: bytes) -> bytes | None:
+        """Where the aliases of `name` lead, itself if it has none; None if they lead in a circle."""
+        for _ in range(LONGEST_CHAIN):
+            if not name or name.endswith(b"]"):
+                return name
+            name = name.removesuffix(b".")
+            targets = self._ask(name, "CNAME")
+            if not targets:
+                return name
+            name = targets[0].target.to_text(True).encode()  # type: ignore[attr-defined]
+        return None
+
     def _ask(self, name: bytes, rdtype: str) -> list[dns.rdata.Rdata]:
         import dns.exception  # 110 ms when not preloaded
+        import dns.name
         import dns.resolver
 
         question = _name(name)
@@ -65,7 +89,9 @@ class SystemAnswers(mx.Answers):
         try:
             if self._resolver is None:
                 self._resolver = self._make()
-            answer = self._resolver.resolve(question, rdtype, search=False, raise_on_no_answer=False)
+            if self._search and not name.endswith(b"."):
+                question = question.relativize(dns.name.root)
+            answer = self._resolver.resolve(question, rdtype, search=self._search, raise_on_no_answer=False)
         except dns.resolver.NXDOMAIN:
             return []
         except (dns.exception.DNSException, OSError):

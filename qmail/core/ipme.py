@@ -20,7 +20,12 @@ IF_INET6 = "/proc/net/if_inet6"  # address in hex, index, prefix length, scope, 
 
 def addresses() -> frozenset[bytes]:
     """Our own addresses as text, in the form inet_ntop writes.  OSError if the kernel will not tell."""
-    return frozenset((b"0.0.0.0", b"::")).union(_ipv4(), _ipv6())
+    return frozenset(listed())
+
+
+def listed() -> list[bytes]:
+    """The same in a fixed order: IPv4 before IPv6, each with the address that means any of ours first."""
+    return [b"0.0.0.0", *_ipv4(), b"::", *_ipv6()]
 
 
 def _ipv4() -> list[bytes]:

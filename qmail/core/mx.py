@@ -1,4 +1,4 @@
-"""Which hosts a message goes to: artificial routes, address literals, MX and address records.
+"""Which hosts a message goes to: relays, address literals, MX and address records.
 
 The rules stand here without DNS: they ask an `Answers`, which is the system's resolver (dnsanswers) or a test's table.
 Candidates come one preference at a time and are looked up no sooner: a host that can be reached costs few queries.
@@ -11,15 +11,21 @@ from __future__ import annotations
 import _socket
 import os
 
-from qmail.core import control
+from qmail.core import smtproutes
 from ucspi.core import scan
-from ucspi.core.failure import PermanentFailure, TemporaryFailure
+from ucspi.core.failure import Failure, PermanentFailure, TemporaryFailure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
-PORT = 25
+    from qmail.core.smtproutes import Relay
+
+    Random = Callable[[int], bytes]
+
+# More than anybody has; what a hostile zone lists beyond it would only cost us time.
+MOST_NAMES = 50
+MOST_ADDRESSES = 50
 MAPPED = b"::ffff:"  # an IPv4 address in IPv6 clothes (RFC 4291 2.5.5.2)
 
 
@@ -42,34 +48,20 @@ class Answers:
         raise NotImplementedError
 
 
-class Route:
-    """An artificial route: everything for a host goes to `relay`."""
+class Level:
+    """Addresses that are equally good, in the order to try them; `port` is theirs."""
 
-    __slots__ = ("port", "relay")
+    __slots__ = ("addresses", "port", "preference")
 
-    def __init__(self, relay: bytes, port: int) -> None:
-        self.relay = relay
-        self.port = port
-
-
-def route(host: bytes, routes: Mapping[bytes, bytes]) -> Route | None:
-    """The route of `host` in control/smtproutes; None if it goes by MX.
-
-    Keys: the host, what starts at each of its dots, the empty one.  The first that is there counts, even if empty."""
-    for key in (*control.suffixes(host.lower()), b""):
-        value = routes.get(key)
-        if value is not None:
-            return _relay(value) if value else None
-    return None
+    def __init__(self, preference: int, addresses: list[bytes], port: int = smtproutes.PORT) -> None:
+        self.preference, self.addresses, self.port = preference, addresses, port
 
 
-def _relay(value: bytes) -> Route:
-    # A bracket may hold an IPv6 address, whose colons end nothing.
-    bracket = value.find(b"]") if value.startswith(b"[") else -1
-    colon = value.find(b":", max(bracket, 0))
-    if colon < 0:
-        return Route(value, PORT)
-    return Route(value[:colon], scan.number(value[colon + 1 :]) & 0xFFFF)
+class NoExchanger(PermanentFailure):
+    """Exchangers are named, and none of them is anywhere."""
+
+    def __init__(self) -> None:
+        super().__init__("Sorry, I couldn't find a mail exchanger or IP address. (#5.4.4)")
 
 
 def literal(host: bytes) -> bytes | None:
@@ -97,42 +89,72 @@ def normal(address: bytes) -> bytes:
     return address[len(MAPPED) :] if address.startswith(MAPPED) and b"." in address else address
 
 
-def relays(relay: bytes, answers: Answers) -> Iterator[bytes]:
-    """The addresses of a relay: no MX, and our own are as good as any, for they may listen on another port."""
-    yield from _addresses_of_host(relay, answers)
+def relays(chosen: Sequence[Relay], answers: Answers) -> Iterator[Level]:
+    """The addresses of relays: no MX, and our own are as good as any, for they may listen on another port."""
+    failure: Failure | None = None
+    found = False
+    for number, relay in enumerate(chosen):
+        try:
+            addresses = _of_family(_in_turns(_addresses_of_host(relay.host, answers)), relay.family)
+        except Failure as e:
+            # Another relay may do.  If none does, one that DNS did not answer for may be there the next time.
+            failure = failure if isinstance(failure, NoAnswer) else e
+            continue
+        found = True
+        yield Level(number, addresses, relay.port)
+    if failure and not found:
+        raise failure
 
 
 def candidates(
-    host: bytes, answers: Answers, own: Collection[bytes], random: Callable[[int], bytes] = os.urandom
-) -> Iterator[bytes]:
-    """The addresses to try for mail to `host`, best first: only such as are better than the best that is our own."""
+    host: bytes, answers: Answers, own: Collection[bytes], family: bytes = b"", random: Random = os.urandom
+) -> Iterator[Level]:
+    """Where to try to deliver mail for `host`: only at addresses that are better than the best that is our own."""
+    better = False
+    for level in levels(host, answers, random):
+        if any(address in own for address in level.addresses):
+            if not better:
+                raise _ambiguous()
+            return
+        better = True
+        yield Level(level.preference, _of_family(level.addresses, family))
+
+
+def levels(host: bytes, answers: Answers, random: Random = os.urandom) -> Iterator[Level]:
+    """The addresses for mail to `host`, one preference after the other, the best first.  Raises Failure for none."""
     spelt = literal(host)
     exchangers = [] if spelt else answers.exchangers(host)
     if not exchangers:
-        yield from _not_ours(_addresses_of_host(host, answers), own)
+        yield Level(0, _in_turns(_addresses_of_host(host, answers)))
         return
-    any_found = failed = False
-    for group in _by_preference(exchangers, random):
-        found: list[bytes] = []
-        for name in group:
+    found = failed = False
+    for preference, names in _by_preference(exchangers, random):
+        addresses: list[bytes] = []
+        for name in names:
             try:
-                found += _addresses(name, answers)
+                addresses += _addresses(name, answers)
             except NoAnswer:
                 failed = True  # the others may do
-        if any(address in own for address in found):
-            if not any_found:
-                raise _ambiguous()
-            return
-        any_found = any_found or bool(found)
-        yield from found
-    if not any_found:
-        raise NoAnswer if failed else _no_exchanger()
+        if addresses:
+            found = True
+            yield Level(preference, _in_turns(addresses))
+    if not found:
+        raise NoAnswer if failed else NoExchanger
 
 
-def _not_ours(found: list[bytes], own: Collection[bytes]) -> list[bytes]:
-    if any(address in own for address in found):
-        raise _ambiguous()
-    return found
+def _in_turns(addresses: list[bytes]) -> list[bytes]:
+    """One of IPv6, one of IPv4, and so on (RFC 8305 4); otherwise in their order."""
+    sixes = [address for address in addresses if b":" in address]
+    fours = [address for address in addresses if b":" not in address]
+    both = min(len(sixes), len(fours))
+    pairs = zip(sixes[:both], fours[:both], strict=True)
+    return [*(address for pair in pairs for address in pair), *sixes[both:], *fours[both:]]
+
+
+def _of_family(addresses: list[bytes], family: bytes) -> list[bytes]:
+    """Those of one family, or of both if it is empty; and not too many."""
+    unwanted = {b"/4": True, b"/6": False}.get(family)
+    return [address for address in addresses if (b":" in address) is not unwanted][:MOST_ADDRESSES]
 
 
 def _addresses_of_host(host: bytes, answers: Answers) -> list[bytes]:
@@ -147,20 +169,16 @@ def _addresses(name: bytes, answers: Answers) -> list[bytes]:
     return [spelt] if spelt else [normal(address) for address in answers.addresses(name)]
 
 
-def _by_preference(exchangers: list[tuple[int, bytes]], random: Callable[[int], bytes]) -> Iterator[list[bytes]]:
-    """Names grouped by preference, the best first, in random order within a group (RFC 5321 5.1)."""
-    for preference in sorted({preference for preference, _ in exchangers}):
-        group = [name for each, name in exchangers if each == preference]
-        yield sorted(group, key=lambda _: random(8)) if len(group) > 1 else group
+def _by_preference(exchangers: list[tuple[int, bytes]], random: Random) -> Iterator[tuple[int, list[bytes]]]:
+    """Names by preference, the best first, in random order where they have the same (RFC 5321 5.1).  Not too many."""
+    shuffled = sorted(exchangers, key=lambda each: (each[0], random(8)))[:MOST_NAMES]
+    for preference in dict.fromkeys(each for each, _ in shuffled):
+        yield preference, [name for each, name in shuffled if each == preference]
 
 
 def _no_host(host: bytes) -> PermanentFailure:
     shown = "".join(chr(byte) if 33 <= byte <= 126 else "?" for byte in host)
     return PermanentFailure(f"Sorry, I couldn't find any host named {shown}. (#5.1.2)")
-
-
-def _no_exchanger() -> PermanentFailure:
-    return PermanentFailure("Sorry, I couldn't find a mail exchanger or IP address. (#5.4.4)")
 
 
 def _ambiguous() -> PermanentFailure:

@@ -49,7 +49,7 @@ def test_a_message_is_delivered_and_reported(home: Path) -> None:
         said = deliver(home, host)
     assert said == b"r\0K127.0.0.2 accepted message.\nRemote host said: 250 done\n\0"  # probe 36
     assert host.told == (
-        b"HELO mail.example.org\r\nMAIL FROM:<s@e.example>\r\nRCPT TO:<r@one.example>\r\nDATA\r\n"
+        b"EHLO mail.example.org\r\nMAIL FROM:<s@e.example>\r\nRCPT TO:<r@one.example>\r\nDATA\r\n"
         b"Subject: x\r\n\r\nhello\r\n.\r\nQUIT\r\n"
     )
 

@@ -136,10 +136,12 @@ class Program:
         usage_exit: int = 100,
         preload: Sequence[str] = (),
         title: bool = False,
+        lenient: bool = False,
     ) -> None:
         """`options`: none means that no word is ever taken for an option.  `usage`: what follows "NAME: usage: ".
         `preload`: heavy modules imported when needed, which a parent of pool workers imports before it forks.
-        `title`: a long-running program, which shows its name in ps."""
+        `title`: a long-running program, which shows its name in ps.
+        `lenient`: options that make no sense are passed over in silence."""
         self.name = name
         self.doc = doc or ""
         self.options = tuple(options)
@@ -148,6 +150,7 @@ class Program:
         self.usage_exit = usage_exit
         self.preload = tuple(preload)
         self.title = title
+        self.lenient = lenient
         self._attached = frozenset(option.letter for option in options if isinstance(option, Attached))
         self._long = frozenset(option.letter for option in options if isinstance(option, Long))
         self._takes_value = {o.letter: o.metavar is not None for o in options if o.letter not in self._long}
@@ -217,6 +220,8 @@ class Program:
         for i in range(1, len(word)):
             letter = chr(word[i])
             takes_value = self._takes_value.get(letter)
+            if takes_value is None and self.lenient:
+                continue
             if takes_value is None:
                 raise UsageFailure(f"{_basename(argv[0])}: illegal option -- {os.fsdecode(word[i : i + 1])}")
             if not takes_value:
@@ -224,6 +229,8 @@ class Program:
                 continue
             if i + 1 < len(word) or letter in self._attached:
                 options.append((letter, word[i + 1 :]))
+                return at
+            if at >= len(argv) and self.lenient:
                 return at
             if at >= len(argv):
                 raise UsageFailure(f"{_basename(argv[0])}: option requires an argument -- {letter}")

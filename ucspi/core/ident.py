@@ -22,15 +22,22 @@ def question(remote_port: int, local_port: int) -> bytes:
     return b"%d , %d\r\n" % (remote_port, local_port)
 
 
-def user(answer: bytes) -> bytes:
+def user(answer: bytes, longest: int = LONGEST) -> bytes:
     """What the line of an answer says (with or without its LF)."""
-    return b"".join(answer.partition(b"\n")[0].translate(None, b" \t\r").split(b":", 3)[3:])[:LONGEST]
+    return b"".join(answer.partition(b"\n")[0].translate(None, b" \t\r").split(b":", 3)[3:])[:longest]
 
 
 def ask(
-    local_ip: bytes, local_port: int, remote_ip: bytes, remote_port: int, timeout: float, port: int = PORT
+    local_ip: bytes,
+    local_port: int,
+    remote_ip: bytes,
+    remote_port: int,
+    timeout: float,
+    port: int = PORT,
+    *,
+    longest: int = LONGEST,
 ) -> bytes | None:
-    """Ask, for `timeout` seconds at most in all.  None: no answer."""
+    """Ask, for `timeout` seconds at most in all; the answer, cut to `longest` bytes.  None: no answer."""
     deadline = time.monotonic() + timeout
     family = _socket.AF_INET6 if b":" in remote_ip else _socket.AF_INET
     try:
@@ -39,7 +46,8 @@ def ask(
         return None
     try:
         socket.bind((local_ip.decode("ascii"), 0))
-        return _converse(socket, (remote_ip.decode("ascii"), port), question(remote_port, local_port), deadline)
+        answer = _converse(socket, (remote_ip.decode("ascii"), port), question(remote_port, local_port), deadline)
+        return None if answer is None else user(answer, longest)
     except (OSError, ValueError):
         return None
     finally:
@@ -72,7 +80,7 @@ def _converse(socket: _socket.socket, server: tuple[str, int], asked: bytes, dea
         parts.append(data)
         size += len(data)
         if b"\n" in data:
-            return user(b"".join(parts))
+            return b"".join(parts)
     return None
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from qmail.core import mx
-from qmail.core.control import keymap
+from qmail.core.smtproutes import Relay
 from ucspi.core.failure import PermanentFailure, TemporaryFailure
 
 OWN = frozenset((b"0.0.0.0", b"127.0.0.1", b"2001:db8::5"))
@@ -55,6 +55,7 @@ def zone() -> Zone:
             b"b": [b"192.0.2.2"],
             b"c": [b"192.0.2.3"],
             b"plain": [b"192.0.2.9", b"192.0.2.8"],
+            b"alike": [b"192.0.2.1", b"192.0.2.4", b"2001:db8::1", b"2001:db8::3"],
             b"we": [b"127.0.0.1"],
             b"we6": [b"2001:db8::5"],
             b"mapped": [b"::ffff:127.0.0.1"],
@@ -72,21 +73,26 @@ AMBIGUOUS = (
 )
 
 
+def addresses(host: bytes, family: bytes = b"") -> list[bytes]:
+    return [address for level in mx.candidates(host, zone(), OWN, family) for address in level.addresses]
+
+
 @pytest.mark.parametrize(
     ("host", "expected"),
     [
-        (b"two", [b"192.0.2.1", b"2001:db8::1", b"192.0.2.2"]),
+        (b"two", [b"2001:db8::1", b"192.0.2.1", b"192.0.2.2"]),
         (b"plain", [b"192.0.2.9", b"192.0.2.8"]),
         (b"half-soft", [b"192.0.2.2"]),
-        (b"we-second", [b"192.0.2.1", b"2001:db8::1"]),
+        (b"we-second", [b"2001:db8::1", b"192.0.2.1"]),
         (b"number", [b"192.0.2.77"]),
+        (b"alike", [b"2001:db8::1", b"192.0.2.1", b"2001:db8::3", b"192.0.2.4"]),
         (b"[192.0.2.4]", [b"192.0.2.4"]),
         (b"192.0.2.383", [b"192.0.2.127"]),
         (b"[IPv6:2001:DB8:0::7]", [b"2001:db8::7"]),
     ],
 )
 def test_candidates_come_best_preference_first(host: bytes, expected: list[bytes]) -> None:
-    assert list(mx.candidates(host, zone(), OWN)) == expected
+    assert addresses(host) == expected
 
 
 @pytest.mark.parametrize(
@@ -116,66 +122,65 @@ def test_each_way_to_find_nothing_has_its_report(host: bytes, kind: type[Excepti
 
 
 def test_equal_preferences_come_in_every_order() -> None:
-    orders = {tuple(mx.candidates(b"same", zone(), OWN)) for _ in range(200)}
+    zone_ = zone()
+    zone_.table[1][b"a"] = [b"192.0.2.1"]
+    orders = {tuple(level.addresses) for _ in range(200) for level in mx.candidates(b"same", zone_, OWN)}
     assert len(orders) == 6
+
+
+def test_a_level_is_one_preference() -> None:
+    levels = [(level.preference, level.addresses, level.port) for level in mx.candidates(b"two", zone(), OWN)]
+    assert levels == [(10, [b"2001:db8::1", b"192.0.2.1"], 25), (20, [b"192.0.2.2"], 25)]
+
+
+def test_a_family_may_be_all_that_is_wanted() -> None:
+    assert addresses(b"two", b"/4") == [b"192.0.2.1", b"192.0.2.2"]
+    assert addresses(b"two", b"/6") == [b"2001:db8::1"]
+    with pytest.raises(PermanentFailure, match=r"5\.4\.6"):
+        addresses(b"we-by-6", b"/4")  # it is ourselves all the same
+
+
+def test_a_zone_of_thousands_costs_no_more_than_a_large_one() -> None:
+    many = Zone(
+        {b"many": [(i % 7, b"h%d" % i) for i in range(3000)]},
+        {b"h%d" % i: [b"192.0.%d.%d" % (i >> 8, i & 255)] * 100 for i in range(3000)},
+    )
+    levels = list(mx.candidates(b"many", many, OWN))
+    assert len(many.asked) == 1 + mx.MOST_NAMES
+    assert all(len(level.addresses) <= mx.MOST_ADDRESSES for level in levels)
 
 
 def test_a_literal_asks_nothing_and_a_worse_host_only_after_a_better_one() -> None:
     dns = zone()
-    assert next(mx.candidates(b"192.0.2.1", dns, OWN)) == b"192.0.2.1"
+    assert next(mx.candidates(b"192.0.2.1", dns, OWN)).addresses == [b"192.0.2.1"]
     assert not dns.asked
     search = mx.candidates(b"two", dns, OWN)
     next(search)
     assert dns.asked == [b"MX two", b"a"]
 
 
+def relays(dns: Zone, *words: bytes) -> list[tuple[bytes, int]]:
+    chosen = [Relay(word.removesuffix(b"/6"), 25 + number, word[-2:]) for number, word in enumerate(words)]
+    return [(address, level.port) for level in mx.relays(chosen, dns) for address in level.addresses]
+
+
 def test_a_relay_is_looked_up_without_mx_and_may_be_ourselves() -> None:
     dns = zone()
-    assert list(mx.relays(b"we", dns)) == [b"127.0.0.1"]
+    assert relays(dns, b"we") == [(b"127.0.0.1", 25)]
     assert dns.asked == [b"we"]
-    assert list(mx.relays(b"[127.0.0.1]", dns)) == [b"127.0.0.1"]
+    assert relays(dns, b"[127.0.0.1]") == [(b"127.0.0.1", 25)]
     with pytest.raises(PermanentFailure, match="any host named two"):
-        list(mx.relays(b"two", dns))
+        relays(dns, b"two")
     with pytest.raises(TemporaryFailure, match=r"4\.1\.2"):
-        list(mx.relays(b"failing", dns))
+        relays(dns, b"failing")
 
 
-ROUTES = keymap(
-    [
-        b".example:wild",
-        b"one.example:",
-        b"twice.example:first",
-        b"Twice.Example:second:26",
-        b"junk.example:relay:25|user|pass",
-        b"colon.example:relay:",
-        b"noname.example::2525",
-        b"six.example:[2001:db8::1]:27",
-        b"big.example:relay:65561",
-        b":default",
+def test_relays_come_in_their_order_and_one_that_cannot_be_found_is_passed_over() -> None:
+    assert relays(zone(), b"b", b"unknown", b"failing", b"a/6", b"c") == [
+        (b"192.0.2.2", 25),
+        (b"2001:db8::1", 28),
+        (b"192.0.2.3", 29),
     ]
-)
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [
-        (b"a.b.example", (b"wild", 25)),
-        (b"example", (b"default", 25)),
-        (b"ONE.example", None),
-        (b"twice.example", (b"second", 26)),
-        (b"junk.example", (b"relay", 25)),
-        (b"colon.example", (b"relay", 0)),
-        (b"noname.example", (b"", 2525)),
-        (b"six.example", (b"[2001:db8::1]", 27)),
-        (b"big.example", (b"relay", 25)),
-        (b"", (b"default", 25)),
-        (b"else.where", (b"default", 25)),
-    ],
-)
-def test_routes_are_searched_by_suffix(host: bytes, expected: tuple[bytes, int] | None) -> None:
-    found = mx.route(host, ROUTES)
-    assert (found and (found.relay, found.port)) == expected
-
-
-def test_without_routes_there_is_no_relay() -> None:
-    assert mx.route(b"a.example", {}) is None
+    for words in ((b"unknown", b"failing"), (b"failing", b"unknown")):
+        with pytest.raises(TemporaryFailure, match=r"4\.1\.2"):
+            relays(zone(), *words)

@@ -4,17 +4,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qmail.protocol.smtp_client import BODY, ENDLESS, Dialogue, EndlessReply, ReplyReader, mailbox
+from qmail.protocol.smtp_client import BODY, ENDLESS, Dialogue, EndlessReply, ReplyReader, extensions, mailbox
 
 IP = b"127.0.0.2"
 OK = b"250 ok\r\n"
-START = b"220 hi\r\n" + OK  # greeting, HELO
+START = b"220 hi\r\n" + OK  # greeting, EHLO
+EHLO = b"220 hi\r\n250-mail\r\n250-SIZE 100\r\n250-pipelining\r\n250 8BITMIME\r\n"
+GROUP = b"MAIL FROM:<s@e.example>\r\nRCPT TO:<r0@one.example>\r\nDATA\r\n"
 DATA = b"354 go\r\n"
 
 
-def talk(replies: bytes, recipients: int = 1, size: int = 65536, hang_up: bool = True) -> tuple[bytes, bytes]:
+def talk(
+    replies: bytes, recipients: int = 1, size: int = 65536, hang_up: bool = True, eightbit: bool = False
+) -> tuple[bytes, bytes]:
     """(what was sent, the report): the host sends `replies` in pieces of `size`, then hangs up."""
-    dialogue = Dialogue(IP, b"mail.example.org", b"s@e.example", [b"r%d@one.example" % i for i in range(recipients)])
+    names = [b"r%d@one.example" % i for i in range(recipients)]
+    dialogue = Dialogue(IP, b"mail.example.org", b"s@e.example", names, eightbit=eightbit)
     sent = b""
     for at in range(0, len(replies), size):
         for output in dialogue.receive(replies[at : at + size]):
@@ -37,9 +42,75 @@ def report(replies: bytes, recipients: int = 1) -> bytes:
 def test_a_message_is_handed_over_in_lock_step() -> None:
     sent, said = talk(START + OK + OK + DATA + b"250 done\r\n")
     assert sent == (
-        b"HELO mail.example.org\r\nMAIL FROM:<s@e.example>\r\nRCPT TO:<r0@one.example>\r\nDATA\r\n<body>QUIT\r\n"
+        b"EHLO mail.example.org\r\nMAIL FROM:<s@e.example>\r\nRCPT TO:<r0@one.example>\r\nDATA\r\n<body>QUIT\r\n"
     )
     assert said == b"r\0K127.0.0.2 accepted message.\nRemote host said: 250 done\n\0"  # probe 36
+
+
+def test_a_host_that_does_not_know_ehlo_is_told_helo() -> None:
+    sent, said = talk(b"220 hi\r\n502 what\r\n" + OK + OK + OK + DATA + OK)
+    assert sent == b"EHLO mail.example.org\r\nHELO mail.example.org\r\n" + GROUP + b"<body>QUIT\r\n"  # probe 36
+    assert said.startswith(b"r\0K")
+
+
+def test_where_pipelining_is_offered_all_commands_go_at_once() -> None:
+    assert talk(EHLO, hang_up=False)[0].endswith(GROUP)
+    sent, said = talk(EHLO + OK + OK + DATA + b"250 done\r\n")
+    assert sent == b"EHLO mail.example.org\r\n" + GROUP + b"<body>QUIT\r\n"
+    assert said == b"r\0K127.0.0.2 accepted message.\nRemote host said: 250 done\n\0"
+
+
+def test_many_recipients_go_in_groups() -> None:
+    sent, _ = talk(EHLO, 250, hang_up=False)
+    assert sent.count(b"RCPT") == 99
+    assert b"DATA" not in sent
+    assert talk(EHLO + OK * 251 + DATA + OK, 250)[0].count(b"RCPT") == 250
+
+
+@pytest.mark.parametrize(
+    ("replies", "sent", "expected"),
+    [
+        (
+            OK + b"550 no\r\n503 none\r\n",
+            b"QUIT\r\n",
+            b"h* does not like recipient.\nRemote host said: 550 no\n\0DGiving",
+        ),
+        (
+            OK + b"450 no\r\n" + DATA,
+            b".\r\nQUIT\r\n",
+            b"s* does not like recipient.\nRemote host said: 450 no\n\0DGiving",
+        ),
+        (
+            b"451 no\r\n" + OK + DATA,
+            b".\r\nQUIT\r\n",
+            b"ZConnected to * but sender was rejected.\nRemote host said: 451 no",
+        ),
+        (
+            b"550 no\r\n503 a\r\n503 b\r\n",
+            b"QUIT\r\n",
+            b"DConnected to * but sender was rejected.\nRemote host said: 550 no",
+        ),
+        (b"550 no\r\n", b"", b"DConnected to * but sender was rejected.\nRemote host said: 550 no"),
+        (OK + OK + b"451 no\r\n", b"QUIT\r\n", b"r\0Z* failed on DATA command.\nRemote host said: 451 no"),
+    ],
+)
+def test_what_is_refused_in_a_group_is_told_apart_and_no_quit_becomes_a_message(
+    replies: bytes, sent: bytes, expected: bytes
+) -> None:
+    assert report(EHLO + replies + OK).startswith(expected.replace(b"*", IP))
+    told, _ = talk(EHLO + replies + (OK if sent.startswith(b".") else b""))
+    assert told == b"EHLO mail.example.org\r\n" + GROUP + sent
+
+
+def test_eight_bits_are_announced_where_they_are_needed_and_known() -> None:
+    assert b"MAIL FROM:<s@e.example> BODY=8BITMIME\r\n" in talk(EHLO, eightbit=True)[0]
+    assert b"BODY" not in talk(EHLO)[0]
+    assert b"BODY" not in talk(START, eightbit=True)[0]
+
+
+def test_keywords_are_the_first_words_of_all_lines_but_the_first() -> None:
+    reply = next(ReplyReader().feed(b"250-PIPELINING at your service\r\n250-SIZE 5\r\n250-\r\n250 Foo\r\n"))
+    assert extensions(reply) == {b"SIZE", b"FOO"}
 
 
 def test_nothing_is_sent_before_the_reply_to_what_went_before() -> None:
@@ -73,11 +144,11 @@ def test_recipients_are_judged_one_by_one() -> None:
         (b"hello\r\n", b"ZConnected to 127.0.0.2 but greeting failed.\nRemote host said: hello\n\0"),
         (b"221 x\n", b"ZConnected to 127.0.0.2 but greeting failed.\nRemote host said: 221 x\n\0"),
         (
-            b"220 hi\r\n500 no\r\n",
+            b"220 hi\r\n500 what\r\n500 no\r\n",
             b"ZConnected to 127.0.0.2 but my name was rejected.\nRemote host said: 500 no\n\0",
         ),
         (
-            b"220 hi\r\n251 no\r\n",
+            b"220 hi\r\n251 what\r\n251 no\r\n",
             b"ZConnected to 127.0.0.2 but my name was rejected.\nRemote host said: 251 no\n\0",
         ),
         # 40, 41
@@ -186,3 +257,4 @@ def test_any_bytes_at_any_cut_give_the_same_replies(data: bytes, size: int) -> N
 
     assert replies(size) == replies(65536)
     assert report(data).count(b"\0") >= 1
+    assert report(EHLO + data).count(b"\0") >= 1
