@@ -53,6 +53,7 @@ def test_the_articles_host_answers_a_spammer_as_in_listing_6_and_logs_listing_7(
     host.start_smtpd()
     is_refused(host)
     host.wait_for("/var/log/all", r"^daemon\.info smtpd: \d+\.\d+ " + LISTING_7.replace("PID", r"\d+"))
+    host.wait_for("/var/log/all", r"tcpserver: end \d+ ")  # else the lines of two connections mix
     is_served(host)
     log = host.wait_for("/var/log/all", r"tcpserver: end \d+ .*\n(.*\n)*.*tcpserver: end ")
     lines = re.findall(r"^daemon\.info smtpd: \d+\.\d{6} (.*\n)", log, re.M)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from tests.support import launchers
 from tests.support.dotcommand import Delivery, delivery
 from tests.support.launchers import Result
 
@@ -38,5 +39,6 @@ def test_without_the_mbox_there_is_no_reading(delivery: Delivery) -> None:
 def test_a_reader_that_is_not_installed_is_named(delivery: Delivery) -> None:
     prepare(delivery)
     (delivery.path / "Mail").unlink()
+    delivery.env["PATH"] = f"{delivery.path}:{launchers.directory()}"  # this machine may have one
     text = b"qail: fatal: unable to run Mail: file does not exist\n"
     assert delivery.run("qail") == Result(111, b"", text)
