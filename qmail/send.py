@@ -20,6 +20,7 @@ from qmail.core.cleaner import Cleaner
 from qmail.core.control import Control
 from qmail.core.controlsocket import ControlSocket
 from qmail.core.deliveries import Deliveries
+from qmail.core.firsttry import FirstTries
 from qmail.core.intervening import Interventions
 from qmail.core.preprocess import Todo
 from qmail.core.queuedir import Queue, Trigger
@@ -102,12 +103,15 @@ class Send:
         now = int(time.time())
         self.backlog = Backlog(queue, log)
         self.backlog.load(now)
-        self.deliveries = Deliveries(self.channels, queue, self.backlog, self.settings, log)
+        first = FirstTries(self.channels[logline.LOCAL])
+        for number in self.backlog.half_done:
+            first.ordinary(number)
+        self.deliveries = Deliveries(self.channels, queue, self.backlog, first, self.settings, log)
         self.deliveries.status()
         self.trigger = Trigger(queue)
-        self.todo = Todo(queue, self.trigger, self.cleaner, self.backlog, self.settings, log, now)
+        self.todo = Todo(queue, self.trigger, self.cleaner, self.backlog, first, self.settings, log, now)
         self.windup = WindUp(
-            queue, self.backlog, self.cleaner, self.settings, log, lambda: submit.open_queue(call, home)
+            queue, self.backlog, self.cleaner, first, self.settings, log, lambda: submit.open_queue(call, home)
         )
         self.sweep = Sweep(queue, self.cleaner, log, now)
         self.interventions = Interventions(queue, self.backlog, self.deliveries, self.settings, log)
@@ -129,13 +133,17 @@ class Send:
 
     def run(self) -> None:
         """Turn after turn, until told to end and nothing is out any more."""
-        while not (self._exiting() and self.deliveries.settled and not self.todo.disk.busy):
+        while not (self._exiting() and self.deliveries.settled and not self._unfinished()):
             try:
                 self.turn()
             except MemoryError:
                 # Nothing is lost by what this turn left undone: the queue says what there is to do.
                 self.log.stall(b"out of memory, sleeping...")
         self.backlog.save()
+
+    def _unfinished(self) -> bool:
+        """Would a restart do again what is done, only because nobody has noted it yet?"""
+        return self.todo.busy or (self.backlog.done.due(int(time.time())) and not self.cleaner.lost)
 
     def turn(self) -> None:
         """Wait for something to do, and do a slice of each kind."""
@@ -171,6 +179,7 @@ class Send:
             self.backlog.rejudge(now)
         else:
             self.todo.finish(now)
+        self.deliveries.note_held(now)
         if not self.cleaner.lost:  # else its files would stay behind; the next qmail-send winds up
             self.windup.work(now)
         if not self._exiting():
@@ -193,10 +202,12 @@ class Send:
                 poll.register(channel.write_fd, select.POLLOUT)
         wake = now + LONGEST_SLEEP
         if not self._exiting():
-            if self.trigger.fd >= 0:
+            if self.trigger.fd >= 0 and self.todo.listening:
                 poll.register(self.trigger.fd, select.POLLIN)
             for part in (self.backlog, self.deliveries, self.todo, self.sweep):
                 wake = part.wake(wake)
+        elif self._unfinished() and not self.todo.disk.busy:
+            wake = 0
         timeout = (wake - now + FUZZ) * 1000 if wake > now else 0
         return {fd for fd, _ in poll.poll(timeout)}
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Backlog:
     """The schedules."""
 
-    __slots__ = ("_log", "_queue", "channels", "done", "holds", "unjudged")
+    __slots__ = ("_log", "_queue", "channels", "done", "half_done", "holds", "unjudged")
 
     def __init__(self, queue: Queue, log: logline.Log) -> None:
         self._queue, self._log = queue, log
@@ -33,6 +33,7 @@ class Backlog:
         self.done = Schedule()
         self.unjudged = Schedule()
         self.holds = Holds(queue)
+        self.half_done: list[int] = []  # with files of an earlier try, or an earlier life of the number, in the way
 
     def load(self, now: int) -> None:
         """Take in every preprocessed message of the queue, at start.
@@ -49,6 +50,10 @@ class Backlog:
             for number in numbers:
                 self.judge(number, now)
         self.holds.load()
+        try:
+            self.half_done += queuefiles.numbers(self._queue, b"bounce")
+        except OSError:
+            pass  # then there is nothing that could be in the way of a message
 
     def judge(self, number: int, now: int) -> None:
         """Find out from the queue where a preprocessed message stands."""
@@ -59,6 +64,7 @@ class Backlog:
                 return
             name = self._queue.todo_name(number)
             if queuefiles.exists(self._queue.at(name)):
+                self.half_done.append(number)
                 return  # we died while info was being written; preprocessing will come round to it
             name = self._queue.mess_name(number)
             if not queuefiles.exists(self._queue.at(name)):

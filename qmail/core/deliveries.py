@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from qmail.core.backlog import Backlog
     from qmail.core.channel import Channel
+    from qmail.core.firsttry import FirstTries, Young
     from qmail.core.queuedir import Queue
     from qmail.core.settings import Settings
 
@@ -45,12 +46,13 @@ class Deliveries:
         channels: Sequence[Channel],
         queue: Queue,
         backlog: Backlog,
+        first: FirstTries,
         settings: Settings,
         log: logline.Log,
     ) -> None:
         self.channels = channels
         self.exiting = any(channel.lost for channel in channels)
-        self._queue, self._backlog, self._settings, self._log = queue, backlog, settings, log
+        self._queue, self._backlog, self._first, self._settings, self._log = queue, backlog, first, settings, log
         self._passes: list[Pass | None] = [None for _ in channels]
         self._jobs = 0
         self._most_jobs = sum(channel.limit for channel in channels)
@@ -104,7 +106,7 @@ class Deliveries:
             due = self._backlog.channels[channel.index]
             if self._jobs >= self._most_jobs or not due.due(now):
                 return False
-            self._open(channel, due.pop()[1], now)
+            self._begin(channel, due.pop()[1], now)
             return True
         job = opened.job
         try:
@@ -121,7 +123,7 @@ class Deliveries:
             elif self._backlog.holds and self._backlog.holds.holds(job.number, channel.index, record[1:]):
                 job.left += 1
             else:
-                self._start(channel, opened, record[1:])
+                self._start(channel, job, opened.position, record[1:])
             opened.position += len(record) + 1
         elif record[:1] == b"D":
             opened.position += len(record) + 1
@@ -129,6 +131,21 @@ class Deliveries:
             self._log(logline.warning(b"unknown record type in %b!" % self._name(job)))
             self._close(opened, now, complete=False)
         return True
+
+    def _begin(self, channel: Channel, number: int, now: int) -> None:
+        """Start with a message that is due."""
+        young = self._first.take(number)
+        if young is not None:
+            self._start_young(channel, young, now)
+        elif not self._first.dropped(number) and not self._first.waits(number):
+            self._open(channel, number, now)
+
+    def _start_young(self, channel: Channel, young: Young, now: int) -> None:
+        retry = schedule.next_attempt(young.since, now, channel.index)
+        job = Job(channel.index, young.number, young.sender, retry, now > young.since + self._settings.lifetime)
+        job.reading, job.complete = False, True
+        self._jobs += 1
+        self._start(channel, job, 0, young.recipient)
 
     def _open(self, channel: Channel, number: int, now: int) -> None:
         trouble = kind = logline.CHANNELS[channel.index]
@@ -150,10 +167,9 @@ class Deliveries:
         self._passes[channel.index] = Pass(fd, Job(channel.index, number, sender, retry, last))
         self._jobs += 1
 
-    def _start(self, channel: Channel, opened: Pass, recipient: bytes) -> None:
-        job = opened.job
+    def _start(self, channel: Channel, job: Job, position: int, recipient: bytes) -> None:
         self._last_id += 1
-        delivery = Delivery(self._last_id, job, opened.position, recipient)
+        delivery = Delivery(self._last_id, job, position, recipient)
         job.left += 1
         job.out += 1
         channel.start(delivery, self._queue.messid(job.number), verp(job.sender, recipient))
@@ -173,24 +189,41 @@ class Deliveries:
     def take_reports(self, channel: Channel, now: int) -> None:
         """Act on what the spawn program of `channel` has to say."""
         for delivery, letter, text in channel.reports():
-            job = delivery.job
-            if letter == b"Z" and job.last:
+            if letter == b"Z" and delivery.job.last:
                 letter, text = b"D", text + bounce.TOO_LONG
             if letter == b"Z" and delivery.reason is not None:
                 letter, text = b"D", text + delivery.reason
             self._log(logline.report(delivery.id, letter, text))
             if delivery.decided and delivery.reason is None:
                 letter = b"K"  # deleted: no more is heard of it
-            if letter == b"D":
-                # Before the mark: a crash in between bounces twice, the other order would lose the failure.
-                self._append(job.number, bounce.paragraph(self._settings.routes.unprefixed(delivery.recipient), text))
-            if letter in (b"D", b"K"):
-                self._mark(job, delivery.position)
-                job.left -= 1
-            job.out -= 1
-            self._settle(job, now)
+            self._note(delivery, letter, text, now)
             self.status()
         self.watch()
+
+    def note_held(self, now: int) -> None:
+        """Note the reports that there were no files for when they came."""
+        while self._first.ready:
+            self._note(*self._first.ready.pop(), now)
+
+    def _note(self, delivery: Delivery, letter: bytes, text: bytes, now: int) -> None:
+        job = delivery.job
+        if not letter or self._first.dropped(job.number):
+            self._jobs -= 1  # given up
+            return
+        if letter == b"K" and self._first.deliver(job.number):
+            self._jobs -= 1
+            self._backlog.done.add(now, job.number)
+            return
+        if self._first.hold((delivery, letter, text)):
+            return
+        if letter == b"D":
+            # Before the mark: a crash in between bounces twice, the other order would lose the failure.
+            self._append(job.number, bounce.paragraph(self._settings.routes.unprefixed(delivery.recipient), text))
+        if letter in (b"D", b"K"):
+            self._mark(job, delivery.position)
+            job.left -= 1
+        job.out -= 1
+        self._settle(job, now)
 
     # The administrator's hand; a message that is not under delivery is none of our business
 

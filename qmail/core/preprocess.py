@@ -3,7 +3,9 @@
     todo/N  ->  info/N, local/N, remote/N  ->  synced, in threads  ->  qmail-clean unlinks intd/N, todo/N  ->  scheduled
 
 A scan of todo/ starts when the trigger is pulled or 25 minutes after the last start, and goes on a slice at a time:
-new mail, however much, must not keep deliveries waiting.  What fails stays in todo/ for the next scan."""
+new mail, however much, must not keep deliveries waiting.  What fails stays in todo/ for the next scan.
+
+Mail for one local mailbox is scheduled at once, and goes this way only if it is not delivered at once (firsttry)."""
 
 from __future__ import annotations
 
@@ -11,15 +13,17 @@ import time
 
 from qmail.core import logline, queuefiles
 from qmail.core.disk import Disk
+from qmail.core.firsttry import Young
 from qmail.core.queuefiles import Preprocessing, Trouble
 from ucspi.core import scan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from qmail.core.backlog import Backlog
     from qmail.core.cleaner import Cleaner
+    from qmail.core.firsttry import FirstTries
     from qmail.core.queuedir import Queue, Trigger
     from qmail.core.settings import Settings
 
@@ -37,52 +41,106 @@ class Todo:
         trigger: Trigger,
         cleaner: Cleaner,
         backlog: Backlog,
+        first: FirstTries,
         settings: Settings,
         log: logline.Log,
         now: int,
     ) -> None:
-        self._queue, self._trigger, self._cleaner = queue, trigger, cleaner
+        self._queue, self._trigger, self._cleaner, self._first = queue, trigger, cleaner, first
         self._backlog, self._settings, self._log = backlog, settings, log
         self._scan: Iterator[int] | None = None
         self._pulled = False
         self.disk = Disk()
-        self._written: list[Preprocessing] = []
+        self._ripe: list[Preprocessing] = []  # written, and next to be synced
+        self._written: list[Preprocessing] = []  # on their way to disk
         self._next_scan = now
+
+    @property
+    def listening(self) -> bool:
+        """Is a pull of the trigger news?  It stays pulled until the next scan, and must not wake us all that time."""
+        return not self._pulled
+
+    @property
+    def busy(self) -> bool:
+        """Is there something to be waited for before an exit?"""
+        return self.disk.busy or bool(self._ripe) or self._first.busy
 
     def wake(self, latest: int) -> int:
         """When to come back at the earliest without a pull, `latest` if not before; 0: at once."""
-        if self.disk.busy:
-            return latest  # `disk.fd` tells
-        return 0 if self._scan else min(latest, self._next_scan)
+        latest = self._first.wake(latest)
+        if self._ripe and not self.disk.busy:
+            return 0
+        if self._blocked:
+            return latest  # `disk.fd` tells, or a report
+        return 0 if self._scan or self._pulled else min(latest, self._next_scan)
 
     def work(self, now: int, pulled: bool) -> None:
-        """One slice of the scan under way, or of a new one if it is time; nothing while one is on its way to disk."""
+        """One slice of the scan under way, or of a new one if it is time."""
         self.finish(now)
         self._pulled = self._pulled or pulled
-        if self.disk.busy:
-            return
-        if self._scan is None and (self._pulled or now >= self._next_scan):
+        if self._scan is None and not self._blocked and (self._pulled or now >= self._next_scan):
             self._start(now)
-        if self._scan is None:
-            return
+        if self._scan is not None and not self._blocked:
+            self._slice(now)
+        self._sync()
+
+    @property
+    def _blocked(self) -> bool:
+        """Is so much under way that more would only grow in memory?"""
+        return len(self._ripe) >= SLICE or self._first.full
+
+    def _slice(self, now: int) -> None:
         until = time.monotonic() + SLICE_TIME
         for _ in range(SLICE):
             number = self._next()
             if number is None:
                 self._scan = None
                 break
-            message = self._preprocess(number)
-            if message is not None:
-                self._written.append(message)
-            if time.monotonic() > until:
+            if number not in self._first and not self._try_at_once(number, now):
+                message = self._preprocess(number, self._log)
+                if message is not None:
+                    self._first.syncing(number)
+                    self._ripe.append(message)
+            if self._blocked or time.monotonic() > until:
                 break
-        if self._written:
+
+    def _try_at_once(self, number: int, now: int) -> bool:
+        """Schedule a message for one local mailbox, without further ado; False if it is not of the kind."""
+        found = queuefiles.new_mail(self._queue, number) if self._first.welcome(number) else None
+        if found is None:
+            return False
+        records, size = found
+        fields = {record[:1]: record[1:] for record in records}
+        if len(records) != 4 or fields.keys() != {b"u", b"p", b"F", b"T"}:
+            return False
+        channel, address = self._settings.routes.rewrite(fields[b"T"])
+        if channel != logline.LOCAL:
+            return False
+        sender = fields[b"F"]
+        self._log(logline.new(number))
+        self._log(logline.info(number, size, sender, scan.number(fields[b"p"]), scan.number(fields[b"u"])))
+        self._first.add(Young(number, now, sender, address))
+        self._backlog.channels[logline.LOCAL].add(now, number)
+        return True
+
+    def _sync(self) -> None:
+        if self._ripe and not self.disk.busy:
+            self._written, self._ripe = self._ripe, []
             self.disk.start({path: sync for message in self._written for path, sync in message.syncs()})
 
     def finish(self, now: int) -> None:
-        """If a slice has reached the disk: have todo removed, and schedule its messages."""
-        if not self.disk.done():
-            return
+        """If a slice has reached the disk: have todo removed, and schedule its messages.  Send the next one there."""
+        for number in self._first.overdue(now):
+            message = self._preprocess(number, _mute)
+            if message is None:
+                self._first.not_synced(number)
+            else:
+                self._ripe.append(message)
+        if self.disk.done():
+            self._lasting(now)
+        self._sync()
+
+    def _lasting(self, now: int) -> None:
         lasting = []
         for message in self._written:
             try:
@@ -90,6 +148,7 @@ class Todo:
                 lasting.append(message)
             except Trouble as trouble:
                 self._log(logline.warning(trouble.text))
+                self._first.not_synced(message.n)
             finally:
                 message.close()
         self._written = []
@@ -112,13 +171,13 @@ class Todo:
         except OSError:
             return None  # as the end of the directory: what it hides is for the next scan
 
-    def _preprocess(self, number: int) -> Preprocessing | None:
-        """Write info, local and remote; None if that failed (which is logged)."""
+    def _preprocess(self, number: int, log: Callable[[bytes], None]) -> Preprocessing | None:
+        """Write info, local and remote; None if that failed (which is logged).  `log` is told of the new message."""
         message = None
         try:
             message = Preprocessing(self._queue, number)
-            self._log(logline.new(number))
-            self._sort(message)
+            log(logline.new(number))
+            self._sort(message, log)
             message.end()
             return message
         except Trouble as trouble:
@@ -127,7 +186,7 @@ class Todo:
                 message.close()
             return None
 
-    def _sort(self, message: Preprocessing) -> None:
+    def _sort(self, message: Preprocessing, log: Callable[[bytes], None]) -> None:
         uid = qp = 0
         rewrite = self._settings.routes.rewrite
         for record in message.records():
@@ -137,7 +196,7 @@ class Todo:
                 message.recipient(logline.CHANNELS[channel], address)
             elif letter == b"F":
                 message.sender(value)
-                self._log(logline.info(message.n, message.size, value, qp, uid))
+                log(logline.info(message.n, message.size, value, qp, uid))
             elif letter == b"u":
                 uid = scan.number(value)
             elif letter == b"p":
@@ -150,10 +209,16 @@ class Todo:
 
         If qmail-clean dies in the middle the rest stays in todo, as after a crash: preprocessed again, from scratch."""
         answers = self._cleaner.clean([self._queue.todo_name(message.n) for message in ready])
-        for message, removed in zip(ready, answers, strict=False):
+        answers += [False] * (len(ready) - len(answers))
+        for message, removed in zip(ready, answers, strict=True):
             if not removed:
-                continue
-            for kind in message.channels:
-                self._backlog.channels[logline.CHANNELS.index(kind)].add(now, message.n)
-            if not message.channels:
-                self._backlog.done.add(now, message.n)
+                self._first.not_synced(message.n)
+            elif self._first.synced(message.n):
+                for kind in message.channels:
+                    self._backlog.channels[logline.CHANNELS.index(kind)].add(now, message.n)
+                if not message.channels:
+                    self._backlog.done.add(now, message.n)
+
+
+def _mute(line: bytes) -> None:
+    """The log, for what was logged before."""

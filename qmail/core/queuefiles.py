@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator
 
 LOCAL, REMOTE = b"local", b"remote"  # the channels
+SHORT = 4096  # bytes of an envelope, more than one with one recipient ever has
 
 
 class Trouble(Exception):
@@ -162,6 +163,22 @@ class Preprocessing:
             remove(self._queue.at(name))
         except OSError as error:
             raise Trouble(b"unable to unlink " + name) from error
+
+
+def new_mail(queue: Queue, n: int) -> tuple[list[bytes], int] | None:
+    """(records of todo/N, size of mess/N) where that is quickly told; else None, and Preprocessing finds out why."""
+    try:
+        fd = os.open(queue.todo(n), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            data = os.read(fd, SHORT)
+        finally:
+            os.close(fd)
+        size = os.stat(queue.mess(n)).st_size
+    except OSError:
+        return None
+    if len(data) == SHORT or not data.endswith(b"\0"):
+        return None
+    return data[:-1].split(b"\0"), size
 
 
 def numbers(queue: Queue, name: bytes) -> Iterator[int]:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from ucspi.core.chain import Main
 
-LIFE = 100  # runs; then a fresh child, whatever a program may have leaked
+LIFE = 1000  # runs; then a fresh child, whatever a program may have leaked: a fork and an exit are 10 ms
 IDLE = 16  # children kept waiting, for different users perhaps
 LARGEST = 65536  # bytes of argv
 SOCKET = 3  # the child's descriptor

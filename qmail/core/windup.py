@@ -1,6 +1,7 @@
 """The end of a message: every recipient is settled, so bounce what failed, and remove it.  qmail-send(8), INTERNALS S5.
 
     bounce/N injected   ->  bounce/N unlinked   ->  `end msg`   ->  info/N unlinked   ->  qmail-clean: intd/N, mess/N
+    delivered straight from todo/ (firsttry):  qmail-clean: intd/N, todo/N   ->  `end msg`   ->  qmail-clean: mess/N
 
 A crash between any two of these repeats the bounce at worst; until info goes the message is still there to be bounced,
 and after that nobody looks for the rest, which the sweep removes some day."""
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from qmail.core.backlog import Backlog
     from qmail.core.cleaner import Cleaner
+    from qmail.core.firsttry import FirstTries
     from qmail.core.queuedir import Queue
     from qmail.core.settings import Settings
     from qmail.core.submit import Submission
@@ -41,21 +43,26 @@ class WindUp:
         queue: Queue,
         backlog: Backlog,
         cleaner: Cleaner,
+        first: FirstTries,
         settings: Settings,
         log: logline.Log,
         open_queue: Callable[[], Submission],
     ) -> None:
-        self._queue, self._backlog, self._cleaner = queue, backlog, cleaner
+        self._queue, self._backlog, self._cleaner, self._first = queue, backlog, cleaner, first
         self._settings, self._log = settings, log
         self._open_queue = open_queue
 
     def work(self, now: int) -> None:
         """A slice of what is due."""
         gone: list[bytes] = []
+        at_once: list[int] = []
         until = time.monotonic() + SLICE_TIME
         done = self._backlog.done
-        while done.due(now) and len(gone) < SLICE:
+        while done.due(now) and len(gone) + len(at_once) < SLICE:
             number = done.pop()[1]
+            if self._first.delivered(number):
+                at_once.append(number)
+                continue
             try:
                 if self._is_done(number):
                     self._bounce(number, now)
@@ -67,8 +74,25 @@ class WindUp:
                 done.add(now + SYSFAIL, number)
             if time.monotonic() > until:
                 break
-        if gone:
+        if at_once:
+            gone += self._end(at_once, now)
+        if gone and not self._cleaner.lost:
             self._cleaner.clean(gone)
+
+    def _end(self, delivered: list[int], now: int) -> list[bytes]:
+        """Messages that were delivered straight from todo/: what is left to remove of them when todo/N is gone.
+
+        One that stays there is not delivered again in this life of qmail-send; its removal is tried again."""
+        answers = self._cleaner.clean([self._queue.todo_name(number) for number in delivered])
+        gone: list[bytes] = []
+        for number, answer in zip(delivered, answers, strict=False):
+            if answer:
+                self._first.leave(number)
+                self._log(logline.end(number))
+                gone.append(b"foop/%d" % number)
+            else:
+                self._backlog.done.add(now + SYSFAIL, number)
+        return gone
 
     def _is_done(self, number: int) -> bool:
         """Nothing but info is left, as far as delivery goes.  Raises NotYet."""

@@ -16,6 +16,7 @@ from qmail.core.backlog import Backlog
 from qmail.core.channel import Channel
 from qmail.core.control import Control
 from qmail.core.deliveries import Deliveries
+from qmail.core.firsttry import FirstTries
 from qmail.core.instance import Instance
 from qmail.core.preprocess import Todo
 from qmail.core.queuedir import Queue, Refused, Trigger, receive
@@ -131,13 +132,18 @@ class Machine(Deliverer):
             self.spawns.append((commands[0], reports[1], CommandReader()))
         self.backlog = Backlog(self.queue, self.log)
         self.backlog.load(self.now)
-        self.deliveries = Deliveries(self.channels, self.queue, self.backlog, settings, self.log)
+        first = FirstTries(self.channels[0])
+        for number in self.backlog.half_done:
+            first.ordinary(number)
+        self.deliveries = Deliveries(self.channels, self.queue, self.backlog, first, settings, self.log)
         self.trigger = Trigger(self.queue)
-        self.todo = Todo(self.queue, self.trigger, cleaner, self.backlog, settings, self.log, self.now)  # type: ignore[arg-type]
+        todo = (self.queue, self.trigger, cleaner, self.backlog, first, settings, self.log, self.now)
+        self.todo = Todo(*todo)  # type: ignore[arg-type]
         self.windup = WindUp(
             self.queue,
             self.backlog,
             cleaner,
+            first,
             settings,
             self.log,
             lambda: InProcess(self.reception),  # type: ignore[arg-type]
@@ -197,6 +203,7 @@ class Machine(Deliverer):
             for command in reader.feed(data):
                 os.write(reports, pack_report(command.delnum, *self.deliver(command)))
             self.deliveries.take_reports(channel, now)
+        self.deliveries.note_held(now)
         self.backlog.rejudge(now)
         self.windup.work(now)
         self.sweep.work(now)

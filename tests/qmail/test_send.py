@@ -28,6 +28,7 @@ def test_a_local_message_is_preprocessed_delivered_and_removed(start: Start) -> 
         b"starting delivery 1: msg %d to local bela@probe.example.org" % n,
         b"status: local 1/10 remote 0/20",
     )
+    sender.wait(lambda: bool(sender.cleaned))  # it takes more than a moment, so that it gets files of its own
     assert path(sender.home, "info", n).read_bytes() == b"Fa@b.example\0"
     assert path(sender.home, "local", n).read_bytes() == b"Tbela@probe.example.org\0"
     assert path(sender.home, "local", n).stat().st_mode & 0o777 == 0o600

@@ -13,6 +13,7 @@ from qmail.core.backlog import Backlog
 from qmail.core.channel import Channel
 from qmail.core.control import Control
 from qmail.core.deliveries import Deliveries
+from qmail.core.firsttry import FirstTries
 from qmail.core.job import Delivery, Job
 from qmail.core.queuedir import Queue
 from qmail.core.settings import Settings
@@ -38,7 +39,9 @@ class Bench:
         ]
         self.backlog = Backlog(self.queue, self.log)
         settings = Settings(Control(bytes(home / "control")))
-        self.deliveries = Deliveries(self.channels, self.queue, self.backlog, settings, self.log)
+        self.deliveries = Deliveries(
+            self.channels, self.queue, self.backlog, FirstTries(self.channels[0]), settings, self.log
+        )
         self.slept = 0
 
     def repair(self, seconds: float) -> None:
