@@ -72,7 +72,6 @@ class Instance:
         self.env = {"PATH": f"{BIN}:/usr/local/bin:/usr/bin:/bin", "QMAILHOME": str(self.home), "LOCAL": "localhost"}
         subprocess.run([BIN / "qmail-instance", str(self.home)], check=True, stderr=subprocess.DEVNULL)
         self.new = self.home / "home/demo/Maildir/new"
-        (self.home / "control/concurrencylocal").write_text("20\n")
 
     def smtpd(self, *, tcpserver: str | None = None) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
         """The SMTP chain of the article, without look-ups; `tcpserver` may be the original."""
@@ -81,8 +80,9 @@ class Instance:
         return running([*server, str(BIN / "rblsmtpd"), str(BIN / "qmail-smtpd")], self.env, self.smtp_port)
 
     def sender(self) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
-        """qmail-send and its company."""
-        return running([str(BIN / "qmail-start"), "./Maildir/"], self.env)
+        """qmail-send and its company, with a log, as Postfix keeps one."""
+        logger = [str(BIN / "multilog"), "t", str(self.home / "log")]
+        return running([str(BIN / "qmail-start"), "./Maildir/", *logger], self.env)
 
     def queued(self) -> int:
         """Messages in the queue."""

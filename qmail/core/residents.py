@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from ucspi.core.chain import Main
 
 LIFE = 1000  # runs; then a fresh child, whatever a program may have leaked: a fork and an exit are 10 ms
-IDLE = 16  # children kept waiting, for different users perhaps
+IDLE = 40  # children kept waiting, for different users perhaps; for less than two seconds if it is quiet
 LARGEST = 65536  # bytes of argv
 SOCKET = 3  # the child's descriptor
 LOST = 118 << 8  # wait status of a child that ended well and yet gave no answer: temporary
