@@ -11,7 +11,7 @@ import os
 import sys
 
 from qmail.core import instance, passwords, queuetree
-from ucspi.core import streams
+from qmail.install.files import create, directory, quoted, replace
 from ucspi.core.command import Call, Program, Value
 from ucspi.core.failure import UsageFailure
 
@@ -83,14 +83,14 @@ def qmail_instance(call: Call) -> int:
     if os.geteuid() == 0:
         call.warn("warning: made by root, this instance runs and delivers as root; better make it as an ordinary user")
     for name in (b"", b"alias", b"control", b"users", b"service", b"home"):
-        _directory(home.path(name))
+        directory(home.path(name))
     queuetree.create(home)
     _controls(home, domain)
     _mailbox(call, home, user)
     _rules(call, home)
     for service, text in SERVICES.items():
-        _directory(home.path(b"service", service))
-        _file(home.path(b"service", service, b"run"), text.encode(), 0o755)
+        directory(home.path(b"service", service))
+        create(home.path(b"service", service, b"run"), text.encode(), 0o755)
     _environment(home, domain, smtp, pop3)
     return 0
 
@@ -100,30 +100,6 @@ def _address(word: bytes | None) -> tuple[bytes, bytes]:
     if not colon or not address or not port.isdigit():
         raise UsageFailure
     return address.strip(b"[]"), port
-
-
-def _directory(path: bytes, mode: int = 0o755) -> None:
-    if not os.path.isdir(path):
-        os.mkdir(path, mode)
-
-
-def _file(path: bytes, data: bytes, mode: int = 0o644) -> None:
-    """Make a file unless there is one.  It appears whole or not at all."""
-    if not os.path.lexists(path):
-        replace(path, data, mode)
-
-
-def replace(path: bytes, data: bytes, mode: int) -> None:
-    """Write a file anew, in one step."""
-    new = path + b".new"
-    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
-    try:
-        os.fchmod(fd, mode)
-        streams.write_all(fd, data)
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    os.rename(new, path)
 
 
 def _controls(home: instance.Instance, domain: bytes) -> None:
@@ -136,30 +112,30 @@ def _controls(home: instance.Instance, domain: bytes) -> None:
         (b"defaultdelivery", b"./Maildir/"),
         (b"concurrencyincoming", b"40"),
     ):
-        _file(home.path(b"control", name), value + b"\n")
+        create(home.path(b"control", name), value + b"\n")
 
 
 def _mailbox(call: Call, home: instance.Instance, user: bytes) -> None:
     """The account: a Maildir, addresses in users/assign, and a random password; users/passwd has only its hash."""
-    directory = home.path(b"home", user)
-    _directory(directory)
-    _directory(directory + b"/Maildir", 0o700)
+    own = home.path(b"home", user)
+    directory(own)
+    directory(own + b"/Maildir", 0o700)
     for part in (b"tmp", b"new", b"cur"):
-        _directory(directory + b"/Maildir/" + part, 0o700)
+        directory(own + b"/Maildir/" + part, 0o700)
     if not os.path.exists(home.path(b"users", b"passwd")):
         password = os.urandom(9).hex().encode()
         replace(home.path(b"password"), b"%b %b\n" % (user, password), 0o600)
         hashed = passwords.hash_password(password)
-        replace(home.path(b"users", b"passwd"), b"%b:%b:%b\n" % (user, hashed, directory), 0o600)
-    who = b"%b:%d:%d:%b" % (user, os.geteuid(), os.getegid(), directory)
+        replace(home.path(b"users", b"passwd"), b"%b:%b:%b\n" % (user, hashed, own), 0o600)
+    who = b"%b:%d:%d:%b" % (user, os.geteuid(), os.getegid(), own)
     assign = b"".join(b"=%b:%b:::\n" % (name, who) for name in (user, b"postmaster", b"abuse", b"mailer-daemon"))
-    _file(home.path(b"users", b"assign"), assign + b"+%b-:%b:-::\n.\n" % (user, who))
+    create(home.path(b"users", b"assign"), assign + b"+%b-:%b:-::\n.\n" % (user, who))
     if not os.path.exists(home.path(b"users", b"cdb")):
         _run(call, [b"qmail-newu"], home, None)
 
 
 def _rules(call: Call, home: instance.Instance) -> None:
-    _file(home.path(b"tcp.smtp"), RULES)
+    create(home.path(b"tcp.smtp"), RULES)
     if not os.path.exists(home.path(b"tcp.smtp.cdb")):
         _run(call, [b"tcprules", home.path(b"tcp.smtp.cdb"), home.path(b"tcp.smtp.tmp")], home, home.path(b"tcp.smtp"))
 
@@ -179,9 +155,9 @@ def _run(call: Call, argv: list[bytes], home: instance.Instance, stdin: bytes | 
 def _environment(home: instance.Instance, domain: bytes, smtp: tuple[bytes, bytes], pop3: tuple[bytes, bytes]) -> None:
     programs = os.fsdecode(_programs())
     text = ENVIRONMENT.format(
-        home=_quoted(os.fsdecode(home.home)),
-        path=_quoted(f"{programs}:/usr/local/bin:/usr/bin:/bin"),
-        domain=_quoted(os.fsdecode(domain)),
+        home=quoted(os.fsdecode(home.home)),
+        path=quoted(f"{programs}:/usr/local/bin:/usr/bin:/bin"),
+        domain=quoted(os.fsdecode(domain)),
         smtp_address=os.fsdecode(smtp[0]),
         smtp_port=os.fsdecode(smtp[1]),
         pop3_address=os.fsdecode(pop3[0]),
@@ -193,10 +169,6 @@ def _environment(home: instance.Instance, domain: bytes, smtp: tuple[bytes, byte
 def _programs() -> bytes:
     """Where our own programs are: beside this one, whatever PATH says."""
     return os.fsencode(os.path.dirname(os.path.abspath(sys.argv[0])))
-
-
-def _quoted(word: str) -> str:
-    return "'" + word.replace("'", "'\\''") + "'"
 
 
 main = PROGRAM.entry(qmail_instance)

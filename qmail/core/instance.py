@@ -1,6 +1,6 @@
 """One installation of the mail system: where it lives, and which account each of its parts runs as.
 
-QMAILHOME names it (default /var/qmail).  There are two kinds, told apart by who owns the `queue` directory:
+QMAILHOME names it (default conf.HOME: /var/qmail).  There are two kinds, told apart by who owns the `queue` directory:
 
     qmailq      the classic one.  Started by root, it splits into qmails, qmailr, qmailq ...; see DESIGN section 6.
     anyone else a single-user instance: every part runs as that one user, and delivers only to that user's addresses."""
@@ -11,13 +11,12 @@ import grp
 import os
 import pwd
 
+from qmail.core import conf
 from ucspi.core.failure import TemporaryFailure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-DEFAULT_HOME = b"/var/qmail"
 
 
 class UnknownAccount(TemporaryFailure):
@@ -90,5 +89,5 @@ def _is_qmailq(uid: int) -> bool:
 
 def of(env: Mapping[bytes, bytes]) -> Instance:
     """The instance that an environment names."""
-    home = env.get(b"QMAILHOME") or DEFAULT_HOME
+    home = env.get(b"QMAILHOME") or conf.HOME
     return Instance(home.rstrip(b"/") or b"/")

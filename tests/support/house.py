@@ -38,9 +38,9 @@ H = TypeVar("H", bound="House")
 # The first process: sets the house up, then is what every init is, the one who buries the dead.
 INIT = r"""
 set -e
-own=$1 prefix=$2 python=$3
-shift 3
-for place in etc var home; do mount --bind "$own/$place" "/$place"; done
+own=$1 prefix=$2 python=$3 places=$4
+shift 4
+for place in $places; do mount --bind "$own/$place" "/$place"; done
 test -z "$prefix" || mount --bind "$prefix" /var/qmail/python
 mount -t tmpfs -o mode=755 tmpfs /run
 mount -t tmpfs -o mode=755 tmpfs "$own/dev"
@@ -68,9 +68,11 @@ while True:
 class House:
     """One such machine, with our programs in /var/qmail/bin; `root` is its file system, seen from outside."""
 
+    PLACES: tuple[str, ...] = ("etc", "var", "home")  # what is its own, besides /run and /dev
+
     def __init__(self) -> None:
         _demand_root()
-        self.python, prefix = _interpreter()
+        self.python, prefix = self._interpreter()
         # Other users must get there: neither TMPDIR nor pytest's directories are open to all.
         self._own = Path(tempfile.mkdtemp(prefix="house-", dir="/tmp"))
         self._own.chmod(0o755)
@@ -92,7 +94,8 @@ class House:
                     "--kill-child",
                     "--mount-proc",
                 ]
-                + ["sh", "-c", INIT, "sh", str(self._own), str(prefix or ""), str(self.python), *ADDRESSES],
+                + ["sh", "-c", INIT, "sh", str(self._own), str(prefix or ""), str(self.python)]
+                + [" ".join(self.PLACES), *ADDRESSES],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -125,6 +128,9 @@ class House:
             os.close(fd)
         self._logs = []
         shutil.rmtree(self._own, ignore_errors=True)
+
+    def _interpreter(self) -> tuple[Path, Path | None]:
+        return _open_interpreter()
 
     def _furnish(self) -> None:
         for place in ("dev", "home", "var", "var/log", "var/qmail", "var/qmail/python", "var/tmp"):
@@ -168,10 +174,21 @@ class House:
         enter = ["nsenter", f"--target={self.pid}", "--net", "--mount", "--pid"]
         return [*enter, "sh", "-c", 'cd "$0" && exec "$@"', cwd, *argv]
 
-    def run(self, *argv: str, stdin: bytes = b"", env: Mapping[str, str] | None = None, cwd: str = "/") -> Result:
+    def run(
+        self,
+        *argv: str,
+        stdin: bytes = b"",
+        env: Mapping[str, str] | None = None,
+        cwd: str = "/",
+        seconds: float = 60,
+    ) -> Result:
         """Run a program in the house."""
         done = subprocess.run(
-            self._inside(argv, cwd), input=stdin, capture_output=True, env={"PATH": PATH, **(env or {})}, timeout=60
+            self._inside(argv, cwd),
+            input=stdin,
+            capture_output=True,
+            env={"PATH": PATH, **(env or {})},
+            timeout=seconds,
         )
         return Result(done.returncode, done.stdout, done.stderr)
 
@@ -318,7 +335,7 @@ def _demand_root() -> None:
         demand(program, package)
 
 
-def _interpreter() -> tuple[Path, Path | None]:
+def _open_interpreter() -> tuple[Path, Path | None]:
     """An interpreter that every user of the house can start, and the directory to mount in its PYTHON for that.
 
     A virtual environment's may be below a directory that is closed to all but its owner."""

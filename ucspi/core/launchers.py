@@ -28,12 +28,12 @@ def paths() -> list[str]:
     return list(dict.fromkeys([here, sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]))
 
 
-def text(module: str, python: str = sys.executable) -> str:
-    """One launcher."""
+def text(module: str, python: str = sys.executable, places: list[str] | None = None) -> str:
+    """One launcher, for this interpreter and installation unless it says otherwise."""
     first = f"#!{python} -IS"
     if len(first) > LONGEST_SHEBANG or " " in python:
         raise ValueError(f"{python}: no interpreter line can hold this path; install somewhere shorter")
-    return TEMPLATE.format(python=python, paths=paths(), module=module)
+    return TEMPLATE.format(python=python, paths=places or paths(), module=module)
 
 
 def programs() -> list[importlib.metadata.EntryPoint]:
