@@ -8,7 +8,6 @@ Where this process may not write the queue, qmail-queued does the work on the sa
 from __future__ import annotations
 
 import _thread
-import errno
 import os
 
 from qmail.core import instance, queuedsocket
@@ -37,7 +36,7 @@ CRASHES = (signal.SIGILL, signal.SIGABRT, signal.SIGFPE, signal.SIGBUS, signal.S
 def qmail_queue(call: Call) -> int:
     """Receive here, or have it received."""
     _set_signals()
-    _occupy_closed()
+    streams.occupy(0, 1)
     try:
         home = instance.of(call.env)
         reception = Reception(home)
@@ -80,16 +79,6 @@ def _set_signals() -> None:
 def _die(awaited: tuple[signal.Signals, ...]) -> None:
     number = signal.sigwait(awaited)
     os._exit(TIMED_OUT if number == signal.SIGALRM else BUG)
-
-
-def _occupy_closed() -> None:
-    """A closed descriptor must stay unreadable: the next file opened would get its number."""
-    for fd in (0, 1):
-        try:
-            os.fstat(fd)
-        except OSError as error:
-            if error.errno == errno.EBADF:
-                os.dup2(os.open(os.devnull, os.O_WRONLY), fd)
 
 
 main = PROGRAM.entry(qmail_queue)

@@ -49,6 +49,13 @@ def result(code: int, wrote_all: bool, text: bytes = b"") -> bytes:
     return b"Dqq permanent problem (#5.3.0)" if 11 <= code <= 40 else b"Zqq temporary problem (#4.3.0)"
 
 
+def code(result: bytes) -> int | None:
+    """An exit code that means `result` to every caller; None if only a text of its own can say it."""
+    if not result:
+        return 0
+    return next((number for number, text in RESULTS.items() if text == result), None)
+
+
 def verdict(status: int, wrote_all: bool, text: bytes = b"") -> bytes:
     """Return the result for wait status `status`."""
     if os.WIFSIGNALED(status):

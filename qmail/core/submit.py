@@ -6,7 +6,8 @@
 
 QMAILQUEUE names the queue program, relative to the instance's home; without it that is bin/qmail-queue.  Is that our
 own, or is there none, the message goes into the queue from this very process, or through qmail-queued where the
-process may not write the queue.  Any other program is spawned, with message on 0, envelope on 1, its error text on 6.
+process may not write the queue.  Other queue programs of ours (Program.submission) work in this process as well.  Any
+other program is spawned, with message on 0, envelope on 1, its error text on 6.
 
 Errors of writing are remembered until close(): the envelope's end mark is then never sent, and nothing is queued."""
 
@@ -22,10 +23,10 @@ from ucspi.core import chain, streams
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from qmail.core.instance import Instance
-    from ucspi.core.command import Call
+    from ucspi.core.command import Call, Program
 
 OWN = "qmail.queue"  # our queue program's module
 DEFAULT = b"bin/qmail-queue"
@@ -233,7 +234,11 @@ class Unstartable(Submission):
 def open_queue(call: Call, instance: Instance) -> Submission:
     """Start to hand in a message.  Raises OSError where no process or pipe can be had (`unable to fork`)."""
     given = call.env.get(b"QMAILQUEUE")
-    if not _is_own(instance.home, given):
+    module = _module(instance.home, given)
+    if module != OWN:
+        start = None if module is None or call.env.get(chain.EXEC) else _submission(module)
+        if start is not None:
+            return start(call, instance)
         try:
             return Spawned(call, instance.home, DEFAULT if given is None else given)
         except OSError as error:
@@ -254,12 +259,23 @@ def open_queue(call: Call, instance: Instance) -> Submission:
         return Unstartable(queuedsocket.UNREACHABLE)
 
 
-def _is_own(home: bytes, given: bytes | None) -> bool:
-    """True if the queue program is ours.  An original one in bin/ is used even if nobody names it."""
-    if given is None:
-        file = os.path.join(home, DEFAULT)
-        return chain.module_of(file) == OWN or not os.path.lexists(file)
-    return bool(given) and chain.module_of(os.path.join(home, given)) == OWN
+def _module(home: bytes, given: bytes | None) -> str | None:
+    """The module of ours that is the queue program; None if it is foreign.
+
+    An original one in bin/ is used even if nobody names it."""
+    file = os.path.join(home, DEFAULT if given is None else given)
+    if given is None and not os.path.lexists(file):
+        return OWN
+    return chain.module_of(file) if given != b"" else None
+
+
+def _submission(module: str) -> Callable[[Call, Instance], Submission] | None:
+    """How that program is used without a process; None if it cannot be."""
+    try:
+        program: Program = chain.load(module).program  # type: ignore[attr-defined]
+    except OSError:
+        return None  # broken: the process that is started instead says how
+    return program.submission  # type: ignore[return-value]
 
 
 def _pipes(count: int) -> list[tuple[int, int]]:

@@ -27,6 +27,7 @@ class Rspamd(Conversation):
 
     def __init__(self, engine: bytes, sender: bytes, recipients: Sequence[bytes], ip: bytes) -> None:
         super().__init__(engine)
+        self._whole = -1  # bytes of the answer, once that is known
         named = [(b"From", sender), (b"IP", ip), *((b"Rcpt", recipient) for recipient in recipients[:100])]
         # What would not be one word on its line is left out: an address may hold any byte.
         self._fields = [(name, value) for name, value in named if value and not value.translate(None, _VISIBLE)]
@@ -37,9 +38,10 @@ class Rspamd(Conversation):
         yield from blocks
 
     def complete(self) -> bool:
-        head, end, body = self.said.partition(b"\r\n\r\n")
-        length = _length(head) if end else None
-        return length is not None and len(body) >= length
+        if self._whole < 0 and (end := self._said.find(b"\r\n\r\n")) >= 0:
+            length = _length(bytes(self._said[:end]))
+            self._whole = self.LIMIT if length is None else end + 4 + length
+        return 0 <= self._whole <= len(self._said)
 
     def judge(self) -> Verdict:
         import json  # only where there is an rspamd

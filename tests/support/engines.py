@@ -17,7 +17,7 @@ class ScriptedEngine:
 
     def __init__(self, script: Sequence[bytes | int | None], path: str | None = None) -> None:
         self.script = list(script)
-        self.told: list[bytes] = []
+        self.told: list[bytearray] = []
         if path is None:
             self._socket = socket.create_server(("127.0.0.1", 0))
             self.address = b"127.0.0.1:%d" % self._socket.getsockname()[1]
@@ -47,7 +47,7 @@ class ScriptedEngine:
                 return
             with connection:
                 connection.settimeout(20)
-                self.told.append(b"")
+                self.told.append(bytearray())
                 try:
                     for step in self.script:
                         self._play(connection, step)

@@ -101,6 +101,14 @@ class Call:
         """One line on descriptor 2, `NAME: text`, in one write."""
         report(self.name, text)
 
+    def with_env(self, env: Mapping[bytes, bytes]) -> Call:
+        """This run as it would be in another environment."""
+        other = Call.__new__(Call)
+        for name in self.__slots__:
+            setattr(other, name, getattr(self, name))
+        other.env = dict(env)
+        return other
+
     def execute(self, argv: Sequence[bytes], env: Mapping[bytes, bytes] | None = None) -> NoReturn:
         """Become argv[0], searched in this program's own PATH, with environment `env`.  OSError if that cannot be."""
         file = chain.search(argv[0], self.path)
@@ -137,11 +145,13 @@ class Program:
         preload: Sequence[str] = (),
         title: bool = False,
         lenient: bool = False,
+        submission: Callable[..., object] | None = None,
     ) -> None:
         """`options`: none means that no word is ever taken for an option.  `usage`: what follows "NAME: usage: ".
         `preload`: heavy modules imported when needed, which a parent of pool workers imports before it forks.
         `title`: a long-running program, which shows its name in ps.
-        `lenient`: options that make no sense are passed over in silence."""
+        `lenient`: options that make no sense are passed over in silence.
+        `submission`: of a queue program, the way to use it without a process; see qmail.core.submit."""
         self.name = name
         self.doc = doc or ""
         self.options = tuple(options)
@@ -151,6 +161,7 @@ class Program:
         self.preload = tuple(preload)
         self.title = title
         self.lenient = lenient
+        self.submission = submission
         self._attached = frozenset(option.letter for option in options if isinstance(option, Attached))
         self._long = frozenset(option.letter for option in options if isinstance(option, Long))
         self._takes_value = {o.letter: o.metavar is not None for o in options if o.letter not in self._long}

@@ -105,6 +105,16 @@ def _wait(fd: int, event: int, timeout: float | None) -> None:
             raise TimeoutError
 
 
+def occupy(*fds: int) -> None:
+    """Let those that are closed stay unreadable: the next file opened would get the number of one."""
+    for fd in fds:
+        try:
+            os.fstat(fd)
+        except OSError as error:
+            if error.errno == errno.EBADF:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), fd)
+
+
 def complain(text: bytes) -> None:
     """Write a message to descriptor 2.  Nobody can be told if that fails."""
     try:
