@@ -41,10 +41,7 @@ def run(
 
     kept = [fd for fd in (*files, writer) if fd >= 0]
     env = {"PATH": "/usr/bin:/bin", "QMAILHOME": str(home.home), "TCPREMOTEIP": "192.168.1.22"}
-    pass_fds = [] if text_fd is None else [text_fd]
-    done = subprocess.run(
-        [PROGRAM], env=env, preexec_fn=setup, close_fds=text_fd is None, pass_fds=() if text_fd is None else pass_fds
-    )
+    done = subprocess.run([PROGRAM], env=env, preexec_fn=setup, pass_fds=[] if text_fd is None else [text_fd])
     for fd in kept:
         os.close(fd)
     with open(reader, "rb") as told:
