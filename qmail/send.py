@@ -157,6 +157,7 @@ class Send:
         now = int(time.time())
         if self.signals.fd in ready:
             self.signals.drain()
+            self._exiting()  # ahead of the reports, whose status lines tell
         # Ahead of all work: mail that is queued after HUP was sent goes by the new tables.
         if self.signals.take(signal.SIGHUP):
             self._reread()

@@ -200,6 +200,12 @@ ALONE: dict[str, tuple[str, bytes, bytes | re.Pattern[bytes], int]] = {
     "setmaillist": ("setmaillist l t; printmaillist <l", b"a@b\n", b"&a@b\n", 0),
     "printmaillist": ("printf '&a@b\\0' | printmaillist", b"", b"&a@b\n", 0),
     "dot-forward": ("echo a@b.c >f; dot-forward -n f 2>&1", b"", b"forward a@b.c\n", 99),
+    "qmail-qctl": (
+        "qmail-qctl list --json; qmail-qctl hold 1 2>&1; echo $?",
+        b"",
+        b"[]\nqmail-qctl: #1: no such message\n100\n",
+        0,
+    ),
     "qmail-qread": ("qmail-qread", b"", b"", 0),
     "qmail-tcpto": ("qmail-tcpto", b"", b"", 0),
     "qmail-tcpok": ("qmail-tcpok", b"", b"", 0),
