@@ -51,24 +51,33 @@ class Instance:
 
     def uid(self, name: str) -> int:
         """uid of one of the classic accounts (alias, qmaild, qmaill, qmailp, qmailq, qmailr, qmails)."""
-        return self.owner if self.single else self._account(name)
+        if self.single:
+            return self.owner
+        if name not in self._uids:
+            self._uids[name] = uid_of(name)
+        return self._uids[name]
 
     def gid(self, name: str) -> int:
         """gid of one of the classic groups (qmail, nofiles); in a single-user instance the queue's group."""
         if self.single:
             return os.stat(self.queue).st_gid
-        try:
-            return grp.getgrnam(name).gr_gid
-        except KeyError:
-            raise UnknownAccount(f"unable to find group {name}") from None
+        return gid_of(name)
 
-    def _account(self, name: str) -> int:
-        if name not in self._uids:
-            try:
-                self._uids[name] = pwd.getpwnam(name).pw_uid
-            except KeyError:
-                raise UnknownAccount(f"unable to find user {name}") from None
-        return self._uids[name]
+
+def uid_of(name: str) -> int:
+    """uid of an account.  Raises UnknownAccount."""
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except KeyError:
+        raise UnknownAccount(f"unable to find user {name}") from None
+
+
+def gid_of(name: str) -> int:
+    """gid of a group.  Raises UnknownAccount."""
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        raise UnknownAccount(f"unable to find group {name}") from None
 
 
 _names: dict[tuple[int, int], bool] = {}  # a cache: (uid, version of /etc/passwd)

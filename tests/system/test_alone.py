@@ -207,6 +207,7 @@ ALONE: dict[str, tuple[str, bytes, bytes | re.Pattern[bytes], int]] = {
         0,
     ),
     "qmail-qread": ("qmail-qread", b"", b"", 0),
+    "queue-fix": ("rm -r $QMAILHOME/queue/hold; queue-fix -r; queue-fix", b"", b"hold: missing: make it\n", 0),
     "qmail-tcpto": ("qmail-tcpto", b"", b"", 0),
     "qmail-tcpok": ("qmail-tcpok", b"", b"", 0),
     "qmail-showctl": ("qmail-showctl | grep -a 'My name is'", b"", re.compile(rb"(?s).*My name is localhost\.\n.*"), 0),
