@@ -78,10 +78,13 @@ class Resident(Child):
 
 
 class Residents:
-    """The children of one spawn program, by the user they have become."""
+    """The children of one spawn program, called `name`, by the user they have become; at most `idle` of them wait."""
 
-    def __init__(self, main: Main, env: Mapping[bytes, bytes], home: bytes) -> None:
+    def __init__(
+        self, main: Main, env: Mapping[bytes, bytes], home: bytes, name: bytes = b"qmail-lspawn", idle: int = IDLE
+    ) -> None:
         self._main, self._env, self._home = main, dict(env), home
+        self._name, self._most = name, idle
         self._idle: list[Resident] = []  # the longest idle first
         self._leaving: list[int] = []  # pids that are yet to be waited for
 
@@ -110,7 +113,7 @@ class Residents:
             self._dismiss(resident)
             return
         self._idle.append(resident)
-        if len(self._idle) > IDLE:
+        if len(self._idle) > self._most:
             self._dismiss(self._idle.pop(0))
 
     def rest(self) -> bool:
@@ -125,7 +128,7 @@ class Residents:
         null = os.open(os.devnull, os.O_RDWR)
         try:
             fds = {0: null, 1: null, 2: null, SOCKET: theirs.fileno()}
-            return Resident(chain.fork(self._serve, [b"qmail-lspawn"], self._env, fds, become), key, ours, self)
+            return Resident(chain.fork(self._serve, [self._name], self._env, fds, become), key, ours, self)
         finally:
             os.close(null)
             theirs.close()
