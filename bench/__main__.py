@@ -8,13 +8,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import connections, messages, startup
+from bench import connections, messages, relay, startup
 
 SECTIONS = {
     "greeting": connections.greeting,
     "refused": connections.refused,
     "accepted": messages.accepted,
     "delivered": messages.delivered,
+    "relayed": relay.relayed,
+    "sent": relay.sent,
     "memory": connections.memory,
     "startup": startup.startup,
 }

@@ -129,8 +129,10 @@ smtpd_peername_lookup = no
         self.new = self.root / "mail/demo/Maildir/new"
 
     @contextlib.contextmanager
-    def serving(self, *, deliver: bool) -> Iterator[None]:
-        """Started, until the block ends.  `deliver` False: mail is accepted and stays queued."""
+    def serving(self, *, deliver: bool, relay: int = 0) -> Iterator[None]:
+        """Started, until the block ends.  `deliver` False: mail is accepted and stays queued.
+
+        `relay`: the port on loopback where a host takes the mail for all other domains."""
         shutil.rmtree(self.root, ignore_errors=True)
         for name in ("etc", "spool", "data", "mail/demo"):
             (self.root / name).mkdir(parents=True)
@@ -141,7 +143,9 @@ smtpd_peername_lookup = no
         shutil.chown(self.root / "data", "postfix")
         for name in ("mail", "mail/demo"):
             os.chown(self.root / name, 65534, 65534)
-        main = self.MAIN.format(root=self.root) + ("" if deliver else "defer_transports = virtual\n")
+        main = self.MAIN.format(root=self.root) + ("" if deliver else "defer_transports = virtual, smtp\n")
+        if relay:
+            main += f"relayhost = [127.0.0.1]:{relay}\n"
         (self.config / "main.cf").write_text(main)
         self._master()
         command = [POSTFIX or "postfix", "-c", str(self.config)]
@@ -151,6 +155,23 @@ smtpd_peername_lookup = no
             yield
         finally:
             subprocess.run([*command, "stop"], check=False, capture_output=True)
+
+    def let_go(self) -> None:
+        """Deliver what was kept queued."""
+        config = str(self.config)
+        for argv in (
+            ["postconf", "-c", config, "-e", "defer_transports="],
+            ["postfix", "-c", config, "reload"],
+            ["postqueue", "-c", config, "-f"],
+        ):
+            subprocess.run(
+                [shutil.which(argv[0], path="/usr/sbin") or argv[0], *argv[1:]], check=True, capture_output=True
+            )
+
+    def queued(self) -> int:
+        """Messages in the queue."""
+        names = ("maildrop", "incoming", "active", "deferred")
+        return sum(len(files) for name in names for _, _, files in os.walk(self.root / "spool" / name))
 
     def _master(self) -> None:
         stock = Path("/usr/share/postfix/master.cf.dist").read_text()

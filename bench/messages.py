@@ -16,10 +16,10 @@ SESSIONS = 10
 ROUNDS = 2
 
 
-def _inject(port: int, messages: int = MESSAGES) -> float:
+def inject(port: int, messages: int = MESSAGES, recipient: str = "demo@localhost") -> float:
     """Seconds that Postfix's smtp-source takes to hand over `messages`, each in a connection of its own."""
     argv = [hosts.SMTP_SOURCE or "smtp-source", "-s", str(SESSIONS), "-m", str(messages), "-l", str(SIZE)]
-    argv += ["-f", "sender@localhost", "-t", "demo@localhost", f"127.0.0.1:{port}"]
+    argv += ["-f", "sender@localhost", "-t", recipient, f"127.0.0.1:{port}"]
     start = time.monotonic()
     subprocess.run(argv, check=True, capture_output=True)
     return time.monotonic() - start
@@ -33,7 +33,8 @@ def _delivered(new: Path, messages: int, seconds: float = 120) -> None:
         time.sleep(0.02)
 
 
-def _missing() -> str:
+def missing() -> str:
+    """Why Postfix cannot be measured, if it cannot."""
     if not hosts.SMTP_SOURCE:
         return "no smtp-source (package postfix)"
     return "" if os.geteuid() == 0 else "Postfix can be started by root only"
@@ -42,15 +43,15 @@ def _missing() -> str:
 def accepted(directory: Path) -> Table:
     """By SMTP into the queue; nothing is delivered meanwhile."""
     table = Table(f"Messages accepted: {SESSIONS} connections, {SIZE} bytes, smtp-source", "messages/s")
-    if _missing():
-        table.add("Postfix", None, _missing())
+    if missing():
+        table.add("Postfix", None, missing())
         return table
     postfix = hosts.Postfix(directory)
     with postfix.serving(deliver=False):
-        table.add("Postfix", MESSAGES / _inject(postfix.smtp_port))
+        table.add("Postfix", MESSAGES / inject(postfix.smtp_port))
     host = hosts.Instance(directory)
     with host.smtpd():
-        table.add("ours", MESSAGES / _inject(host.smtp_port))
+        table.add("ours", MESSAGES / inject(host.smtp_port))
     host.empty()
     return table
 
@@ -58,8 +59,8 @@ def accepted(directory: Path) -> Table:
 def delivered(directory: Path) -> Table:
     """From the first connection to the last file in Maildir/new."""
     table = Table(f"Messages delivered to a Maildir: {SESSIONS} connections, {SIZE} bytes", "messages/s")
-    if _missing():
-        table.add("Postfix", None, _missing())
+    if missing():
+        table.add("Postfix", None, missing())
         return table
     postfix, host = hosts.Postfix(directory), hosts.Instance(directory)
     theirs, ours = 0.0, 0.0
@@ -81,6 +82,6 @@ def delivered(directory: Path) -> Table:
 def _through(port: int, new: Path) -> float:
     """Seconds from the first connection to the last file in `new`."""
     start = time.monotonic()
-    _inject(port)
+    inject(port)
     _delivered(new, MESSAGES)
     return time.monotonic() - start
