@@ -73,10 +73,10 @@ def questions(options: list[tuple[str, bytes | None]]) -> list[Question]:
 def reversed_ip(ip: bytes) -> bytes:
     """The address as the lists have it, each part with a dot behind; any text is turned round, as the original does."""
     if b":" in ip:
-        from ucspi.core import resolver
+        from ucspi.core import dnsname
 
         try:
-            return resolver.nibbles(ip)
+            return dnsname.nibbles(ip)
         except (OSError, ValueError):
             pass  # no address, so no list has it
     parts = ip.split(b".")

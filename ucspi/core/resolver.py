@@ -19,7 +19,7 @@ import os
 import select
 import time
 
-from ucspi.core import errtext
+from ucspi.core import dnsname, errtext
 from ucspi.core.failure import TemporaryFailure
 
 TYPE_CHECKING = False
@@ -36,62 +36,6 @@ TCP_TIME = 10.0  # to connect and send; and again to read
 LARGEST_UDP = 512
 SERVERS = 16
 A, PTR, TXT, AAAA = 1, 12, 16, 28
-
-
-# --- names
-
-
-def labels(name: bytes) -> tuple[bytes, ...]:
-    """A dotted name as labels; `\\ooo` is a byte in octal, empty labels are skipped.  TemporaryFailure: no DNS name."""
-    found: list[bytes] = []
-    label = bytearray()
-    at = 0
-    while at < len(name):
-        byte = name[at : at + 1]
-        at += 1
-        if byte == b".":
-            if label:
-                found.append(bytes(label))
-                label.clear()
-            continue
-        if byte == b"\\" and at < len(name):
-            digits = name[at : at + 3]
-            digits = digits[: len(digits) - len(digits.lstrip(b"01234567"))]
-            byte = bytes((int(digits, 8) & 255,)) if digits else name[at : at + 1]
-            at += len(digits) or 1
-        label += byte
-    if label:
-        found.append(bytes(label))
-    if any(len(label) > 63 for label in found) or sum(map(len, found)) + len(found) > 254:
-        raise TemporaryFailure(errtext.text(errno.EPROTO))
-    return tuple(found)
-
-
-def dotted(found: Sequence[bytes]) -> bytes:
-    """Labels of an answer as text: lower case, anything unusual as `\\ooo`, the root as `.`."""
-    return b".".join(_escape(label.lower()) for label in found if label) or b"."
-
-
-def _escape(label: bytes) -> bytes:
-    if label.translate(None, _PLAIN):
-        return b"".join(bytes((byte,)) if byte in _PLAIN else b"\\%03o" % byte for byte in label)
-    return label
-
-
-_PLAIN = b"abcdefghijklmnopqrstuvwxyz0123456789-_"
-
-
-def reverse_name(ip: bytes) -> bytes:
-    """The name under which an address's PTR record stands."""
-    if b":" in ip:
-        return nibbles(ip) + b"ip6.arpa"
-    return b".".join(reversed(ip.split(b"."))) + b".in-addr.arpa"
-
-
-def nibbles(ip: bytes) -> bytes:
-    """An IPv6 address as DNS spells it backwards, with a dot at the end."""
-    packed = _socket.inet_pton(_socket.AF_INET6, ip.partition(b"%")[0].decode("ascii", "replace"))
-    return b"".join(b"%x.%x." % (byte & 15, byte >> 4) for byte in reversed(packed))
 
 
 # --- servers
@@ -287,7 +231,7 @@ class Resolver:
 
     def start(self, name: bytes, rdtype: int) -> Transaction:
         """Send a question without waiting for the answer.  TemporaryFailure: no name for DNS."""
-        wire = _query(labels(name), rdtype)
+        wire = _query(dnsname.labels(name), rdtype)
         transaction = Transaction(wire, self._servers or servers(self._env), self._port)
         transaction.next(time.monotonic(), errno.ETIMEDOUT)
         self._pending.append(transaction)
@@ -341,7 +285,7 @@ class Resolver:
 
     def name(self, ip: bytes) -> bytes | None:
         """The name of an address (IPv4 or IPv6): its first PTR record."""
-        names = self.wait(self.start(reverse_name(ip), PTR))
+        names = self.wait(self.start(dnsname.reverse_name(ip), PTR))
         return names[0] if names else None
 
     name4 = name6 = name
@@ -395,7 +339,7 @@ def _text(rdata: dns.rdata.Rdata, rdtype: int) -> bytes:
         strings: tuple[bytes, ...] = rdata.strings  # type: ignore[attr-defined]
         return b"".join(strings).translate(_PRINTABLE)
     if rdtype == PTR:
-        return dotted(rdata.target.labels)  # type: ignore[attr-defined]
+        return dnsname.dotted(rdata.target.labels)  # type: ignore[attr-defined]
     address: str = rdata.address  # type: ignore[attr-defined]
     return address.encode("ascii")
 

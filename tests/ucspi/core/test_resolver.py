@@ -170,27 +170,6 @@ def test_questions_are_on_their_way_together() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "labels"),
-    [
-        (b"a.b", (b"a", b"b")),
-        (b".a..b.", (b"a", b"b")),
-        (b"", ()),
-        (b"a\\056b\\045.c", (b"a.b%", b"c")),
-        (b"\\1011", (b"A1",)),
-        (b"x" * 63, (b"x" * 63,)),
-    ],
-)
-def test_dotted_names_become_labels(name: bytes, labels: tuple[bytes, ...]) -> None:
-    assert resolver.labels(name) == labels
-
-
-@pytest.mark.parametrize("name", [b"x" * 64 + b".example", b"abc." * 64])
-def test_a_name_that_dns_cannot_carry_is_a_protocol_error(name: bytes) -> None:
-    with pytest.raises(TemporaryFailure, match="protocol error"):
-        resolver.labels(name)
-
-
-@pytest.mark.parametrize(
     ("cache", "conf", "servers"),
     [
         (b"10.0.0.1", "", ["10.0.0.1"]),
@@ -224,10 +203,3 @@ def test_no_reply_does_more_than_fail(noise: bytes) -> None:
         list(resolver.records(reply[:6] + b"\0\3" + reply[8:], query))
     except TemporaryFailure:
         pass
-
-
-def test_addresses_are_spelt_backwards() -> None:
-    assert resolver.reverse_name(b"1.2.3.4") == b"4.3.2.1.in-addr.arpa"
-    assert resolver.nibbles(b"2001:db8::1").startswith(b"1.0.0.0.") and resolver.nibbles(b"2001:db8::1").endswith(
-        b"1.0.0.2."
-    )
