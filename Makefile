@@ -1,7 +1,7 @@
 # make run     the mail host, in the foreground, on ports of its own
 # make test    the whole test suite
 # make check   formatter, linter, types, quick tests    (make lint: without the tests)
-# make differential   every case with the original and with ours; being built, not yet part of make test
+# make differential   every case with the original and with ours, alone
 # make crash   the crash tests in full: every system call, thousands of power cuts
 # make fuzz    the fuzz targets under atheris, led by coverage; FUZZ_SECONDS each (20), FUZZ= for some of them
 # make setup check     install for the whole machine, as root: QMAILHOME= PREFIX= DESTDIR= WHEELS=; check what is installed
@@ -32,7 +32,7 @@ run: $(VENV)/installed
 	@exec $(BIN)/qmail-serve $(INSTANCE)
 
 test: $(VENV)/tools
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup --ignore=tests/differential $(PYTEST)
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup $(PYTEST)
 
 ifneq ($(filter setup,$(MAKECMDGOALS)),)
 check: instcheck

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import connections, messages, relay, startup
+from bench import connections, messages, relay, startup, ucspi
 
 SECTIONS = {
     "greeting": connections.greeting,
@@ -19,6 +19,11 @@ SECTIONS = {
     "sent": relay.sent,
     "memory": connections.memory,
     "startup": startup.startup,
+    "tcprules": ucspi.compiling,
+    "rules": ucspi.ruled,
+    "lists": ucspi.lists,
+    "streams": ucspi.streams,
+    "multilog": ucspi.logs,
 }
 
 

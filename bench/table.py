@@ -10,17 +10,19 @@ class Table:
         self.title = title
         self.unit = unit
         self.smaller_is_better = smaller_is_better
-        self.rows: list[tuple[str, float | None, str]] = []
+        self.rows: list[tuple[str, float | None, str, bool]] = []
 
-    def add(self, what: str, figure: float | None, note: str = "") -> None:
-        """figure None: could not be measured, and `note` says why."""
-        self.rows.append((what, figure, note))
+    def add(self, what: str, figure: float | None, note: str = "", *, base: bool = False) -> None:
+        """figure None: could not be measured, and `note` says why.  `base`: ratios below refer to this row."""
+        self.rows.append((what, figure, note, base))
 
     def markdown(self) -> str:
         """The table as it stands in the README."""
         lines = [f"### {self.title}", "", f"| | {self.unit} | ratio |", "|---|---:|---:|"]
-        base = next((figure for _, figure, _ in self.rows if figure), None)
-        for what, figure, note in self.rows:
+        base = next((figure for _, figure, _, _ in self.rows if figure), None)
+        for what, figure, note, is_base in self.rows:
+            if is_base:
+                base = figure
             if figure is None:
                 lines.append(f"| {what} | not measured: {note} | |")
                 continue

@@ -77,7 +77,7 @@ def envdir(call: Call) -> int:
     if len(call.operands) < 2:
         raise UsageFailure("")
     for name, text in variables(call.operands[0]):
-        if text is None:
+        if text is None or not name:  # a file "=x": no program could read a variable without a name
             call.env.pop(name, None)
         else:
             call.env[name] = text

@@ -5,6 +5,7 @@ of the program started, not of what it left behind; 100 on bad usage, 111 if it 
 
 from __future__ import annotations
 
+import errno
 import os
 
 from ucspi.core import errtext, following, streams
@@ -34,6 +35,8 @@ def fghack(call: Call) -> int:
             os.set_inheritable(fd, True)
         pid = call.spawn(call.operands)
     except OSError as e:
+        if e.errno == errno.EAGAIN:  # no exec says so
+            raise TemporaryFailure(f"unable to fork: {errtext.text(e)}") from e
         raise following.cannot_run(call.operands[0], e) from e
     finally:
         for fd in held:

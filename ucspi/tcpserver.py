@@ -190,6 +190,8 @@ def _listen(address: bytes, port: int, backlog: int) -> socket.socket:
         if address == b"::":  # all addresses, of both families, whatever the system's default
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         listener.bind((os.fsdecode(address), port))
+        step = "get local address"
+        listener.getsockname()
         step = "listen"
         listener.listen(min(backlog, 0x7FFFFFFF))
     except OSError as e:
@@ -273,6 +275,7 @@ class _Service(pool.Service):
         env = peer.environment(settings.env)
         if verdict is not None:
             env.update(verdict.variables)
+            env.pop(b"", None)  # no program could read a variable without a name, nor CPython hand it on
         for fd in (0, 1):
             os.dup2(accepted.fileno(), fd)
         accepted.close()

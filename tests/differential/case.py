@@ -46,6 +46,8 @@ class Case:
         files: Mapping[str, object] | None = None,
         fd3: bytes | None = None,
         limits: Mapping[int, int] | None = None,
+        inject: str | tuple[str, str] = "",
+        only: str = "",
         account: str | None = None,
         clients: Sequence[Client] = (),
         peer: Peer | None = None,
@@ -58,13 +60,16 @@ class Case:
         """argv[0] is a program's name.  `stdin` is a file, or pieces that come through a pipe a moment apart.
 
         `files`: content; ("dir", mode), ("link", target) or (mode, content).  `fd3`: what descriptor 3 says.
-        `limits`: soft limits.  `account`: whom to run as, `root`: only root can set this up; `dns`: with a DNS server.
+        `limits`: soft limits.  `inject`: a system call that fails, as strace(1) wants it told, or one for the original
+        and one for ours; `only`: where it is about this file.  `account`: whom to run as, `root`: only root can set this up; `dns`: with a DNS server.
         `two_streams`: descriptor 2 has the lines of two processes, whose order is nobody's business; "unfinished":
         and the program ends before the recorder, which may or may not get to see the client's side.
         `slow`: waits for seconds.  `expected`: of an original that Debian has not, from the specification."""
         self.name, self.argv, self.stdin = name, list(argv), stdin
         self.env, self.files, self.fd3 = dict(env or {}), dict(files or {}), fd3
         self.limits, self.account = dict(limits or {}), account
+        self.inject = (inject, inject) if isinstance(inject, str) else inject
+        self.only = only
         self.clients, self.peer, self.dns, self.two_streams = list(clients), peer, dns, two_streams
         self.root = root or dns or bool(account) or any(client.ident for client in clients) or _low(peer)
         self.slow, self.expected = slow, expected

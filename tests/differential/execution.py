@@ -141,6 +141,8 @@ def _left(here: Path, setting: Setting) -> dict[str, str]:
             found[name] = f"link to {os.readlink(file)}"
         elif file.is_dir():
             found[name] = f"directory {file.stat().st_mode & 0o7777:o}"
+        elif not file.is_file():
+            found[name] = f"special {file.stat().st_mode:o}"  # a FIFO: to be looked at only
         else:
             text = setting.neutral(file.read_bytes())
             found[name] = f"{file.stat().st_mode & 0o7777:o} {_short(text)}"
@@ -284,7 +286,10 @@ def run(case: Case, side: str) -> Outcome:
 
 
 def _environment(case: Case, setting: Setting) -> dict[bytes, bytes]:
-    env = {b"PATH": path_of(setting.side).encode()}
+    path = path_of(setting.side)
+    if case.account and setting.side == "ours":
+        path = path.replace(launchers.directory(), for_everybody() or "")
+    env = {b"PATH": path.encode()}
     if case.dns:
         env[b"DNSCACHEIP"] = nameserver().encode()
     env.update((os.fsencode(name), setting.fill(value)) for name, value in case.env.items())
@@ -298,6 +303,17 @@ def _command(case: Case, setting: Setting, *more: str) -> list[bytes]:
     if case.account and setting.side == "ours":
         file = file.replace(os.fsencode(launchers.directory()), os.fsencode(for_everybody() or ""))
     return [file, *(word.encode() for word in more), *(setting.fill(word) for word in case.argv[1:])]
+
+
+def _failing(case: Case, setting: Setting) -> list[bytes]:
+    """strace as a grandchild, so that the program is our child as ever."""
+    inject = case.inject[SIDES.index(setting.side)]
+    if not inject:
+        return []
+    call = inject.partition(":")[0]
+    path = ["-P", os.path.join(os.fsdecode(setting.here), case.only)] if case.only else []
+    words = ["-D", "-f", "-qq", "-o", "/dev/null", *path, "-e", f"trace={call}", "-e", f"inject={inject}"]
+    return [os.fsencode(word) for word in (shutil.which("strace") or "strace", *words)]
 
 
 def _ids(account: str) -> tuple[int, int]:
@@ -326,9 +342,9 @@ def _run(case: Case, setting: Setting, here: Path) -> Outcome:
     third = _full_pipe(case.fd3) if case.fd3 is not None else None
     as_file = isinstance(case.stdin, bytes)
     stdin = _file(setting.fill(pieces[0])) if as_file else subprocess.PIPE
-    command = _command(case, setting)
-    if third is not None:
-        command = [b"/bin/sh", b"-c", b'exec "$@" 3<&%d' % third, b"sh", *command]
+    command = [*_failing(case, setting), *_command(case, setting)]
+    if third is not None:  # by name: a shell need not know numbers above 9
+        command = [b"/bin/sh", b"-c", b'exec "$@" 3</dev/fd/%d' % third, b"sh", *command]
     process = subprocess.Popen(
         command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=here, env=_environment(case, setting),
         preexec_fn=_prepare(case), pass_fds=[third] if third is not None else (), start_new_session=True,

@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from tests.differential.case import Case
-from tests.differential.families import chains, clients, logs, passwords, refusals, rules, servers, streams, usage
+from tests.differential.families import (
+    chains,
+    clients,
+    failing,
+    logs,
+    passwords,
+    refusals,
+    rules,
+    servers,
+    streams,
+    usage,
+)
 
 FAMILIES = {
     "usage": usage.cases,
@@ -15,6 +26,7 @@ FAMILIES = {
     "servers": servers.cases,
     "clients": clients.cases,
     "passwords": passwords.cases,
+    "failing": failing.cases,
 }
 
 

@@ -5,6 +5,7 @@ An original that is not installed is stood in for by what it did when recorded.j
 from __future__ import annotations
 
 import os
+import shutil
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
@@ -27,6 +28,8 @@ def reason_to_skip(case: Case) -> str | None:
         return "only root can set this up"
     if case.account and execution.for_everybody() is None:
         return "no Python that other accounts may run"
+    if any(case.inject) and shutil.which("strace") is None:
+        return "strace is not installed"
     return None
 
 

@@ -147,6 +147,7 @@ def environment() -> dict[bytes, bytes]:
 
     CPython, started in the C locale, sets LC_CTYPE for its children (PEP 538); ours must not find it."""
     env = dict(os.environb)
+    env.pop(b"", None)  # "=x" came in, but execve would not take it
     if env.get(b"LC_CTYPE") == b"C.UTF-8":
         try:
             with open("/proc/self/environ", "rb") as file:

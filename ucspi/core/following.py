@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from ucspi.core import chain, errtext
@@ -24,8 +25,10 @@ def run(call: Call, argv: Sequence[bytes], env: Mapping[bytes, bytes] | None = N
 
 
 def run_as(call: Call, name: bytes, argv: Sequence[bytes]) -> NoReturn:
-    """Become the program `name`, which is told any argv."""
+    """Become the program `name`, which is told any argv but an empty argv[0]: CPython's execve refuses that."""
     try:
+        if not argv[0]:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
         call.chain.become(chain.search(name, call.path), list(argv), call.env)
     except OSError as e:
         raise cannot_run(name, e) from e

@@ -23,8 +23,9 @@ def question(remote_port: int, local_port: int) -> bytes:
 
 
 def user(answer: bytes, longest: int = LONGEST) -> bytes:
-    """What the line of an answer says (with or without its LF)."""
-    return b"".join(answer.partition(b"\n")[0].translate(None, b" \t\r").split(b":", 3)[3:])[:longest]
+    """What the line of an answer says (with or without its LF), up to a NUL: no variable can hold one."""
+    said = b"".join(answer.partition(b"\n")[0].translate(None, b" \t\r").split(b":", 3)[3:])
+    return said[:longest].partition(b"\0")[0]
 
 
 def ask(

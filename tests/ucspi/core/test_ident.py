@@ -20,7 +20,8 @@ from ucspi.core import ident
         (b"1 , 2 : ERROR : NO-USER\r\n", b""),
         (b"\n", b""),
         (b"1:2:3:" + b"x" * 300 + b"\n", b"x" * 257),
-        (b"1:2:3:\tj\ro\0e\n", b"jo\0e"),
+        (b"1:2:3:\tj\ro\0e\n", b"jo"),
+        (b"1:2:3:\0\n", b""),
     ],
 )
 def test_an_answer_says_who(answer: bytes, user: bytes) -> None:
