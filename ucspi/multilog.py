@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Act = Callable[[bytes, bool, list[LogDirectory]], bool]  # line, selected, logs it goes to -> selected
 
-PROGRAM = Program("multilog", __doc__, operands="ACTION...")
+PROGRAM = Program("multilog", __doc__, operands="ACTION...", title=True)
 SMALLEST, DEFAULT_SIZE, LARGEST = 4096, 99999, 16777215
 READ = 1024  # what the original reads at once; after each such piece everything is on its way to disk
 
