@@ -14,9 +14,9 @@ import time
 
 from qmail.core import dnsanswers, instance, ipme, mx, outgoing, racing, smtproutes
 from qmail.core.control import Control, keymap
+from qmail.core.handover import converse
 from qmail.core.messagefile import MessageFile
 from qmail.core.tcpto import Table
-from qmail.protocol.smtp_body import BodyEncoder
 from qmail.protocol.smtp_client import Dialogue
 from ucspi.core import streams
 from ucspi.core.command import Call, Program
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from qmail.core.smtproutes import Route
-
-PARTIAL = b"DSMTP cannot transfer messages with partial final lines. (#5.6.2)\n"
-UNREADABLE = b"ZUnable to read message. (#4.3.0)\n"
 
 PROGRAM = Program(
     "qmail-remote",
@@ -131,47 +128,6 @@ def _connect(levels: Iterator[mx.Level], settings: Settings, table: Table) -> ra
         if winner:
             return winner
     raise TemporaryFailure("Sorry, I wasn't able to establish an SMTP connection. (#4.4.1)")
-
-
-def converse(dialogue: Dialogue, fd: int, timeout: float, message: MessageFile) -> None:
-    """Lead the dialogue on a connected descriptor to its end.
-
-    A reply must be complete in `timeout` seconds: a host that sends it byte by byte gains nothing."""
-    heard, deadline = -1, 0.0
-    try:
-        while not dialogue.finished:
-            if dialogue.replies != heard:
-                heard, deadline = dialogue.replies, time.monotonic() + timeout
-            for output in dialogue.receive(streams.read_within(fd, 4096, max(0.0, deadline - time.monotonic()))):
-                if not isinstance(output, bytes):
-                    _send_message(dialogue, fd, timeout, message)
-                elif dialogue.finished:
-                    os.write(fd, output)  # QUIT: goes out at once or not at all
-                else:
-                    streams.write_within(fd, output, timeout)
-    except OSError:
-        dialogue.lost()
-
-
-def _send_message(dialogue: Dialogue, fd: int, timeout: float, message: MessageFile) -> None:
-    """The message and its final dot.  One block is held back, so that the dot rides with the last."""
-    encoder = BodyEncoder()
-    wire = b""
-    while True:
-        try:
-            block = message.read()
-        except OSError:
-            dialogue.give_up(UNREADABLE)
-            return
-        if not block:
-            break
-        streams.write_within(fd, wire, timeout)
-        wire = encoder.encode(block)
-    if encoder.partial:
-        dialogue.give_up(PARTIAL)
-        return
-    dialogue.dot_sent()
-    streams.write_within(fd, wire + encoder.finish(), timeout)
 
 
 main = PROGRAM.entry(remote)

@@ -14,6 +14,7 @@ class MessageFile:
     """`eightbit`: there may be bytes above 127.  A read error is told by read(), when the message is wanted."""
 
     __slots__ = ("_error", "_first", "_whole", "eightbit", "fd")
+    may_be_completed = False  # a last line without newline is not sent as another one (qmail-remote)
 
     def __init__(self, fd: int) -> None:
         self.fd = fd

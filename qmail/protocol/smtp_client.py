@@ -206,17 +206,25 @@ class Dialogue:
         reply = yield b""  # the host speaks first
         if reply.code != 220:
             raise _Ended(b"ZConnected to %b but greeting failed" % self.partner, reply)
-        reply = yield b"EHLO %b\r\n" % self.helo
-        offered = extensions(reply) if reply.code == 250 else frozenset[bytes]()
-        if reply.code != 250:
-            reply = yield b"HELO %b\r\n" % self.helo
-            if reply.code != 250:
-                raise _Ended(b"ZConnected to %b but my name was rejected" % self.partner, reply)
+        offered = yield from self._greet()
         body = b" BODY=8BITMIME" if self.eightbit and b"8BITMIME" in offered else b""
         self._commands = [b"MAIL FROM:<%b>%b\r\n" % (mailbox(self.sender), body)]
         self._commands += [b"RCPT TO:<%b>\r\n" % mailbox(recipient) for recipient in self.recipients]
         self._commands.append(b"DATA\r\n")
         self._group = GROUP if b"PIPELINING" in offered else 1
+
+    def _greet(self) -> Generator[bytes | Body, Reply, frozenset[bytes]]:
+        """Say who we are; return the extensions offered."""
+        reply = yield b"EHLO %b\r\n" % self.helo
+        if reply.code == 250:
+            return extensions(reply)
+        reply = yield b"HELO %b\r\n" % self.helo
+        if reply.code != 250:
+            raise self._nameless(reply)
+        return frozenset()
+
+    def _nameless(self, reply: Reply) -> Exception:
+        return _Ended(b"ZConnected to %b but my name was rejected" % self.partner, reply)
 
     def _answer(self) -> Generator[bytes | Body, Reply, Reply]:
         """The reply to the next command, which goes out, with those that may follow it at once, if it has not yet."""

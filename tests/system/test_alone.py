@@ -151,6 +151,7 @@ ALONE: dict[str, tuple[str, bytes, bytes | re.Pattern[bytes], int]] = {
     "splogger": ("splogger tag", b"", b"", 0),
     "maildirmake": ("maildirmake m && ls m", b"", b"cur\nnew\ntmp\n", 0),
     "forward": (f"{HEADER} forward demo@localhost 2>&1 <msg", b"", re.compile(rb"forward: qp \d+\n"), 0),
+    "qmail-lmtp": (f"{HEADER} RECIPIENT=x@y qmail-lmtp /none 2>&1", b"", re.compile(rb"qmail-lmtp: fatal: .*\n"), 111),
     "preline": (f"{HEADER} preline cat <msg", b"", b"From a@b\nReturn-Path: <a@b>\nDelivered-To: x\n" + MESSAGE, 0),
     "condredirect": (f"{HEADER} condredirect x@y false <msg", b"", b"", 0),
     "except": ("except false; echo $?; except true; echo $?", b"", b"0\n100\n", 0),
