@@ -135,7 +135,7 @@ def all_in(spool: bytes) -> Iterator[bytes]:
 
 def find(spool: bytes, name: bytes) -> Quarantined:
     """The message of that name, which has no directories in it.  Raises OSError or NotQuarantined."""
-    if b"/" not in name and not name.startswith(b"."):
+    if name and b"/" not in name and not name.startswith(b"."):
         for kind in PLACES:
             for part in (b"new", b"cur"):
                 path = b"/".join((directory(spool, kind), part, name))

@@ -69,6 +69,16 @@ class Long(Flag):
         return "--" + self.letter
 
 
+class LongValue(Value):
+    """As Long, with a value: `--domain example.org` or `--domain=example.org`."""
+
+    __slots__ = ()
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.letter
+
+
 class Call:
     """One run of one program: its words, its environment, and what it may become."""
 
@@ -163,7 +173,8 @@ class Program:
         self.lenient = lenient
         self.submission = submission
         self._attached = frozenset(option.letter for option in options if isinstance(option, Attached))
-        self._long = frozenset(option.letter for option in options if isinstance(option, Long))
+        longs = [option for option in options if isinstance(option, Long | LongValue)]
+        self._long = {option.letter: option.metavar is not None for option in longs}  # name: does it take a value?
         self._takes_value = {o.letter: o.metavar is not None for o in options if o.letter not in self._long}
 
     def entry(self, body: Callable[[Call], int]) -> Main:
@@ -201,7 +212,7 @@ class Program:
                 report(self.name, f"fatal: {e}")
             return e.exitcode
         except OSError as e:
-            what = os.fsdecode(e.filename) if e.filename is not None else "system call failed"
+            what = os.fsdecode(e.filename) if isinstance(e.filename, bytes | str) else "system call failed"
             report(self.name, f"fatal: {what}: {errtext.text(e)}")
             return 111
         except MemoryError:
@@ -221,8 +232,13 @@ class Program:
                 at += 1
                 if word == b"--":
                     break
-                if word.startswith(b"--") and os.fsdecode(word[2:]) in self._long:
-                    options.append((os.fsdecode(word[2:]), None))
+                name, equals, value = os.fsdecode(word[2:]).partition("=")
+                if word.startswith(b"--") and name in self._long and bool(equals) <= self._long[name]:
+                    if self._long[name] and not equals:
+                        if at >= len(argv):
+                            raise UsageFailure(f"{_basename(argv[0])}: option requires an argument -- {name}")
+                        value, at = os.fsdecode(argv[at]), at + 1
+                    options.append((name, os.fsencode(value) if self._long[name] else None))
                     continue
                 at = self._cluster(word, argv, at, options)
         return options, list(argv[at:])

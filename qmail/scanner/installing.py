@@ -1,0 +1,115 @@
+"""What qmail-scanner-configure makes and changes: the spool, the list of rules, the settings, the versions."""
+
+from __future__ import annotations
+
+import os
+
+from qmail.scanner import probing, quarantined, rules, settings, versions
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from qmail.core.instance import Instance
+    from qmail.scanner.settings import Settings
+
+RULES = b"""\
+# What the scanner does not let pass.  Three columns, separated by TABs; see qmail-scanner-queue(8).
+# name or .extension	SIZE=bytes, or -1 for any		description
+# regular expression	Policy-Field: or Virus-Field:		description
+Eicar.com	SIZE=69	EICAR Test Virus
+#.vbs	SIZE=-1	VBS files not allowed per Company security policy
+#.lnk	SIZE=-1	LNK files not allowed per Company security policy
+#.scr	SIZE=-1	SCR files not allowed per Company security policy
+#.wsh	SIZE=-1	WSH files not allowed per Company security policy
+#.hta	SIZE=-1	HTA files not allowed per Company security policy
+#.pif	SIZE=-1	PIF files not allowed per Company security policy
+#.cpl	SIZE=-1	CPL files not allowed per Company security policy
+"""
+
+
+def install(
+    home: Instance, wanted: Settings, values: Mapping[str, str], owner: tuple[int, int] | None
+) -> Iterator[str]:
+    """Do it, and tell each change.  Done a second time it finds nothing to do.  Raises OSError.
+
+    The settings come last: from then on mail is scanned as they say, so all that needs has to be there."""
+    for directory in _directories(wanted.spool):
+        if _make(directory, owner):
+            yield f"made {os.fsdecode(directory)}"
+    path = os.path.join(wanted.spool, rules.FILE)
+    if not os.path.exists(path):
+        _write(path, RULES, owner, 0o644)
+        yield f"made {os.fsdecode(path)}"
+    link = wanted.spool + b"/viruses.log"
+    if not os.path.lexists(link):
+        os.symlink(b"quarantine.log", link)
+        yield f"made {os.fsdecode(link)}"
+    found = probing.versions(wanted)
+    versions.write(wanted.spool, found)
+    if owner is not None:
+        os.chown(os.path.join(wanted.spool, versions.FILE), *owner)
+    for name, version in sorted(found.items()):
+        yield f"version of {os.fsdecode(name)}: {os.fsdecode(version)}"
+    path = home.control + b"/" + settings.FILE
+    text = _merged(_read(path), values)
+    if text != _read(path):
+        _write(path, text, None, 0o644)
+        yield f"wrote {os.fsdecode(path)}"
+
+
+def _directories(spool: bytes) -> Iterator[bytes]:
+    for place in (b"", b"/working", b"/quarantine"):
+        yield spool + place
+    maildirs = [spool + b"/working", *(quarantined.directory(spool, kind) for kind in quarantined.PLACES)]
+    for maildir in maildirs:
+        if maildir != maildirs[0]:
+            yield maildir
+        for part in quarantined.MAILDIR:
+            yield maildir + b"/" + part
+
+
+def _make(directory: bytes, owner: tuple[int, int] | None) -> bool:
+    try:
+        os.mkdir(directory, 0o750)
+        made = True
+    except FileExistsError:
+        made = False
+    if owner is not None and (made or os.stat(directory).st_uid != owner[0]):
+        os.chown(directory, *owner)
+    return made
+
+
+def _read(path: bytes) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return b""
+
+
+def _merged(text: bytes, values: Mapping[str, str]) -> bytes:
+    """The file with these values; comments and the order of lines stay."""
+    left = dict(values)
+    lines = []
+    for line in text.splitlines():
+        name = os.fsdecode(line.partition(b":")[0].strip())
+        if not line.startswith(b"#") and name in values:
+            if name in left:
+                lines.append(os.fsencode(f"{name}: {left.pop(name)}"))
+            continue
+        lines.append(line)
+    lines += [os.fsencode(f"{name}: {left[name]}") for name in settings.TABLE if name in left]
+    return b"".join([line + b"\n" for line in lines])
+
+
+def _write(path: bytes, text: bytes, owner: tuple[int, int] | None, mode: int) -> None:
+    """Write a whole file or nothing: who reads it meanwhile sees the old one."""
+    with open(path + b".new", "wb") as file:
+        file.write(text)
+        file.flush()
+        os.fchmod(file.fileno(), mode)
+        if owner is not None:
+            os.fchown(file.fileno(), *owner)
+        os.fsync(file.fileno())
+    os.replace(path + b".new", path)
