@@ -205,6 +205,24 @@ ALONE: dict[str, tuple[str, bytes, bytes | re.Pattern[bytes], int]] = {
         b"0\n",
         0,
     ),
+    "qmail-scanner-configure": (
+        "qmail-scanner-configure --scanners= --spooldir $PWD/q --install >out; rm $QMAILHOME/control/scanner; ls q",
+        b"",
+        b"qmail-scanner-queue-version.txt\nquarantine\nquarantine-events.txt\nviruses.log\nworking\n",
+        0,
+    ),
+    "qmail-scanner-test": (
+        "serve qmail-smtpd; qmail-scanner-test 127.0.0.1 $port demo@localhost | head -n 1",
+        b"",
+        re.compile(rb"clean: accepted \(250 ok \d+ qp \d+\)\n"),
+        0,
+    ),
+    "quarantine": (
+        "qmail-scanner-configure --scanners= --spooldir $PWD/q --install >out; quarantine list; quarantine show x 2>&1; e=$?; rm $QMAILHOME/control/scanner; exit $e",
+        b"",
+        b"quarantine: fatal: x: not in quarantine\n",
+        100,
+    ),
     "setforward": ("setforward c t; printforward <c", b"A@b: c@d;", b"a@b:\n, &c@d\n;\n", 0),
     "printforward": ("printforward 2>&1", b"", b"printmaillist: fatal: bad database format\n", 100),
     "fastforward": (
