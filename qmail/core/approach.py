@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from qmail.core.instance import Instance
     from qmail.core.queuedir import Queue
 
+START = 3.0  # seconds that a qmail-send may take from its mutex to its socket
 PATIENCE = 60.0  # seconds for qmail-send to come round to us: it may be waiting until a bounce is queued
 
 
@@ -81,17 +82,21 @@ class Stopped:
 
 def find(home: Instance, queue: Queue) -> Running | Stopped:
     """The way there is.  Raises OSError or TemporaryFailure."""
-    try:
-        return Running(_call(queue))
-    except PermissionError:
-        raise TemporaryFailure("only root and qmail-send's own user may do this") from None
-    except (FileNotFoundError, ConnectionRefusedError):
-        pass
-    try:
-        return Stopped(home, queue)
-    except BlockingIOError:
-        name = os.fsdecode(queue.at(b"/".join((hold.DIRECTORY, intervention.SOCKET))))
-        raise TemporaryFailure(f"qmail-send runs, but does not listen on {name}") from None
+    deadline = time.monotonic() + START
+    while True:
+        try:
+            return Running(_call(queue))
+        except PermissionError:
+            raise TemporaryFailure("only root and qmail-send's own user may do this") from None
+        except (FileNotFoundError, ConnectionRefusedError):
+            pass
+        try:
+            return Stopped(home, queue)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                name = os.fsdecode(queue.at(b"/".join((hold.DIRECTORY, intervention.SOCKET))))
+                raise TemporaryFailure(f"qmail-send runs, but does not listen on {name}") from None
+            time.sleep(0.05)  # one that is just starting has the mutex before it listens
 
 
 def _call(queue: Queue) -> socket.socket:
