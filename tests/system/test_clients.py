@@ -168,3 +168,81 @@ def test_a_host_that_is_stopped_and_started_finds_its_mail_and_its_password(host
         with pytest.raises(smtplib.SMTPRecipientsRefused):
             swaksless = smtplib.SMTP("127.0.0.1", host.smtp, timeout=60)
             swaksless.sendmail("a@b.example", ["x" * 5000 + "@localhost"], b"x\n")
+
+
+def test_fetchmail_fetches_and_deletes(host: Host, tmp_path: Path) -> None:
+    fetchmail = program("fetchmail")
+    messages = [b"Subject: %d\n\n.dot\n\nline %d\n" % (i, i) for i in range(3)]
+    with host:
+        for message in messages:
+            host.send("anna@client.example", [host.address], message)
+        stored = host.readable(3)
+        rc = tmp_path / "fetchmailrc"
+        rc.write_text(
+            f'poll 127.0.0.1 service {host.pop3} protocol pop3 uidl\n  user "{host.user}" password "{host.password}"\n'
+            f'  sslproto "" fetchall mda "cat >>{tmp_path}/box"\n'
+        )
+        rc.chmod(0o600)
+        environment = {"FETCHMAILHOME": str(tmp_path), "HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+        done = subprocess.run([fetchmail, "-f", str(rc)], capture_output=True, timeout=60, env=environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+        box = (tmp_path / "box").read_bytes()
+        for message in stored:
+            assert message.partition(b"\n\n")[2] in box
+        assert [name for part in ("new", "cur") for name in os.listdir(host.maildir / part)] == []
+        again = subprocess.run([fetchmail, "-f", str(rc)], capture_output=True, timeout=60, env=environment)
+        assert again.returncode == 1, again  # no mail
+
+
+def test_getmail_fetches_what_it_has_not_seen(host: Host, tmp_path: Path) -> None:
+    getmail = program("getmail")
+    box = tmp_path / "box"
+    rc = tmp_path / "getmailrc"
+    rc.write_text(
+        f"[retriever]\ntype = SimplePOP3Retriever\nserver = 127.0.0.1\nport = {host.pop3}\nuse_stls = false\n"
+        f"username = {host.user}\npassword = {host.password}\n"
+        f"[destination]\ntype = MDA_external\npath = /usr/bin/tee\narguments = ('-a', '{box}')\n"
+        "allow_root_commands = true\nunixfrom = false\n"  # root may not deliver in any other way
+        "[options]\nread_all = false\ndelete = false\ndelivered_to = false\nreceived = false\n"
+    )
+    argv = [getmail, f"--getmaildir={tmp_path}", f"--rcfile={rc}"]
+    with host:
+        for number in range(2):
+            host.send("anna@client.example", [host.address], b"Subject: %d\n\n.dot\n\nline\n" % number)
+            host.readable(1)
+            done = subprocess.run(argv, capture_output=True, timeout=60)
+            assert done.returncode == 0, done.stdout + done.stderr
+            fetched = box.read_bytes()
+            assert fetched.count(b"Delivered-To: ") == number + 1  # ids are the same from session to session
+            assert b"\nSubject: %d\n\n.dot\n\nline\n" % number in fetched
+
+
+def test_mutt_sends_by_smtp_and_reads_by_pop3(host: Host, tmp_path: Path) -> None:
+    mutt = program("mutt")
+    rc = tmp_path / "muttrc"
+    rc.write_text(
+        f'set smtp_url="smtp://127.0.0.1:{host.smtp}/" from="anna@client.example" copy=no ssl_starttls=no ssl_force_tls=no\n'
+        f'set pop_host="pop://{host.user}:{host.password}@127.0.0.1:{host.pop3}" pop_authenticators="user" pop_delete=yes\n'
+        f'set folder="{tmp_path}" spoolfile="{tmp_path}/spool" mbox_type=mbox move=no delete=yes quit=yes\n'
+    )
+    environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "TERM": "xterm"}
+    (tmp_path / "spool").touch()
+    argv = [mutt, "-n", "-F", str(rc)]
+    with host:
+        sent = subprocess.run(
+            [*argv, "-s", "hello", host.address],
+            input=b".dot\nline\n",
+            capture_output=True,
+            timeout=60,
+            env=environment,
+        )
+        assert sent.returncode == 0, sent
+        (stored,) = host.readable()
+        assert b"\nSubject: hello\n" in stored and stored.endswith(b"\n\n.dot\nline\n")
+        # mutt wants a terminal to read mail: script(1) is one.
+        words = " ".join([*argv, "-e", "'push <fetch-mail><sync-mailbox><exit>'"])
+        subprocess.run(
+            [program("script"), "-qec", words, "/dev/null"], capture_output=True, timeout=60, env=environment
+        )
+        assert b".dot\nline\n" in (tmp_path / "spool").read_bytes()
+        assert [name for part in ("new", "cur") for name in os.listdir(host.maildir / part)] == []
