@@ -135,6 +135,7 @@ class House:
     def _furnish(self) -> None:
         for place in ("dev", "home", "var", "var/log", "var/qmail", "var/qmail/python", "var/tmp"):
             (self._own / place).mkdir(mode=0o755)
+        (self._own / "var/tmp").chmod(0o1777)
         (self._own / "var/run").symlink_to("/run")
         subprocess.run(["cp", "-a", "/etc", self._own / "etc"], check=True)
         resolver = self._own / "etc/resolv.conf"
