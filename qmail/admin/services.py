@@ -9,6 +9,7 @@ Exits 0, 100 on bad usage, 111 if something cannot be made."""
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
 
@@ -29,6 +30,7 @@ PROGRAM = Program(
     operands="DIRECTORY",
 )
 LOGGER = "qmaill"
+READERS = "adm"  # the group for logs, where there is one: who writes to whom is nobody else's business
 
 
 def qmail_services(call: Call) -> int:
@@ -43,6 +45,10 @@ def qmail_services(call: Call) -> int:
         owner = pwd.getpwnam(LOGGER)
     except KeyError:
         raise TemporaryFailure(f"there is no user {LOGGER}: see qmail-setup(8)") from None
+    try:
+        readers = grp.getgrnam(READERS).gr_gid
+    except KeyError:
+        readers = -1
     texts = services.Texts(*map(os.fsdecode, (home.home, conf.PREFIX, directory, logs)), default=home.home == conf.HOME)
     os.umask(0o022)
     for path in (directory, logs):
@@ -51,8 +57,9 @@ def qmail_services(call: Call) -> int:
         _service(texts, directory + b"/" + os.fsencode(name), name)
         log = logs + b"/" + os.fsencode(name)
         if not os.path.isdir(log):
-            files.directory(log)
-            os.chown(log, owner.pw_uid, owner.pw_gid)
+            files.directory(log, 0o700)
+            os.chown(log, owner.pw_uid, readers)
+            os.chmod(log, 0o750 if readers >= 0 else 0o700)
     _rules(call, texts, directory + b"/smtpd")
     if units is not None:
         for name in services.UNITS:
