@@ -1,0 +1,1 @@
+"""Statistics of what qmail-send logs: qmailanalog, and a report to look at."""

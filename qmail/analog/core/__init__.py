@@ -1,0 +1,1 @@
+"""What the statistics programs stand on."""

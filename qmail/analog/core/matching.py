@@ -1,0 +1,340 @@
+"""qmail-send's log matched up: a line for each delivery attempt and each finished message.  matchup(1).
+
+    d k|d|z birth start end bytes <sender> channel.recipient qp uid reason      success, failure, deferral
+    m birth end bytes successes failures deferrals <sender> qp uid
+
+A line is split at blanks; the first field is its time, the second says what happened.  Numbers are leading digits.
+What is open when the input ends comes back from `pending`, in a form that can be put in front of the next log.
+
+Ten million lines are an ordinary log, so there are two ways.  The quick one knows the lines as qmail-send writes
+them, and works on text, because Python formats text three times as fast as bytes.  Whatever it does not know it
+leaves to the exact one, before it has changed anything.  In the state of both numbers have no leading zeros."""
+
+from __future__ import annotations
+
+import re
+
+from qmail.analog.core.stamps import Normalizer
+from ucspi.core import scan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    # birth, bytes, <sender>, qp, uid, [successes, failures, deferrals]
+    Message = tuple[str, str, str, str, str, list[int]]
+
+FIELDS = 12  # that have a meaning; a line may have more
+_BLANKS = bytes.maketrans(b"\0\t", b"  ")
+_PLAIN = re.compile(rb"\d+\.\d+ (?:new|info|starting|delivery|end|status:) ")
+_OUTCOMES = ((b"succ", "k", 0), (b"fail", "d", 1), (b"defer", "z", 2), (b"report", "z", 2))
+_IGNORED = (b"status:", b"number", b"local", b"remote")
+# Events as qmail-send writes them; the exact way understands worse, but says so.
+_SOUND = {
+    b"new": re.compile(rb"new msg \d+"),
+    b"info": re.compile(rb"info msg \d+: bytes \d+ from <\S*> qp \d+ uid \d+"),
+    b"extra": re.compile(rb"extra \d+ \d+ \d+ \d+"),
+    b"starting": re.compile(rb"starting delivery \d+: msg \d+ to (?:local|remote) \S+"),
+    b"delivery": re.compile(rb"delivery \d+: (?:(?:success|failure|deferral): \S*|report mangled, will defer)"),
+    b"end": re.compile(rb"end msg \d+"),
+}
+_STAMP = re.compile(rb"\d+\.\d+|@[0-9a-f]+")
+_NO_DAMAGE = (b"bounce", b"double", b"triple")
+MANY = 100_000  # numbers that are remembered, to be known again
+DIGITS = 19  # that fit into the original's unsigned long, whatever they are
+_KEYS = re.compile(r"(?:[1-9]\d{0,18}:)*")
+
+DAMAGED = "cut or damaged lines"
+BACKWARDS = "times that are before what they follow"
+STARTED_TWICE = "deliveries whose number was started again before their end"
+BEGUN_TWICE = "messages whose number was given out again before their end"
+
+
+class Matcher:
+    """Blocks of a log in, blocks of output out.  Holds the open messages and deliveries, and an unfinished line."""
+
+    __slots__ = ("_deliveries", "_messages", "_normalize", "_numbers", "_parts", "_started", "warnings")
+
+    def __init__(self, now: float) -> None:
+        """`now`: for stamps without a year; see stamps."""
+        self._normalize = Normalizer(now)
+        self._messages: dict[str, Message] = {}  # by number
+        self._deliveries: dict[str, list[str]] = {}  # by number and colon: nine fields of the "starting" line
+        self._parts: list[bytes] = []  # of a line whose end has not come
+        self._started: list[str] = []  # keys of deliveries that are still to be checked
+        self._numbers: set[str] = set()  # of messages, known to be canonical
+        self.warnings: dict[str, int] = {}  # how often what was met that makes totals wrong
+
+    def receive(self, data: bytes) -> bytes:
+        """Output for the lines that `data` completes."""
+        cut = data.rfind(b"\n")
+        if cut < 0:
+            self._parts.append(data)
+            return b""
+        self._parts.append(data[:cut])
+        block = b"".join(self._parts)
+        self._parts = [data[cut + 1 :]]
+        return "".join(self._block(block)).encode("latin-1")
+
+    def pending(self) -> bytes:
+        """Open messages, deliveries in progress and the unfinished line, as lines to begin the next log with."""
+        out = []
+        for number, (birth, size, sender, qp, uid, (k, d, z)) in self._messages.items():
+            out.append(f"{birth} info msg {number}: bytes {size} from {sender} qp {qp} uid {uid}\n")
+            out.append(f"{birth} extra {number} {k} {z} {d}\n")
+        for key, fields in self._deliveries.items():
+            start, number, channel, recipient = _start(fields)
+            out.append(f"{start} starting delivery {key} msg {number} to {channel} {recipient}\n")
+        return "".join(out).encode("latin-1") + b"".join(self._parts)
+
+    def _block(self, block: bytes) -> Iterable[str]:
+        """Output, in pieces, for the lines of a block; the newline of the last one is left out."""
+        lead = ""
+        if not _PLAIN.match(block):
+            blanks = block[: len(block) - len(block.lstrip(b" "))]
+            # Fields that awk blanked: the same blanks before each line.
+            if blanks and block.count(b"\n" + blanks) == block.count(b"\n"):
+                lead = blanks.decode()
+                block = block[len(blanks) :].replace(b"\n" + blanks, b"\n")
+            else:
+                block = self._normalize(block)
+        elif b"\n@40000000" in block:
+            block = self._normalize(block)
+        lines = block.decode("latin-1").split("\n")
+        if b"\0" in block or b"\t" in block or not block.isascii():
+            return [self._exact((lead + line).encode("latin-1")) for line in lines]
+        out: list[str] = []
+        self._quick(lines, lead, out.append)
+        return out
+
+    def _quick(self, lines: list[str], lead: str, add: Callable[[str], None]) -> None:
+        """The quick way.  Fields are split at single blanks: an empty one would mean that fields are elsewhere.
+
+        Nothing is changed before all is known to be in order; only numbers of deliveries are left to `_check`."""
+        deliveries, messages = self._deliveries, self._messages
+        numbers, note = self._numbers, self._started.append
+        for line in lines:
+            fields = line.split(" ")
+            try:
+                action = fields[1]
+                if action == "status:":
+                    if fields[0]:
+                        continue
+                elif action == "starting":
+                    stamp, _, word, key, _, _, _, _, _ = fields
+                    if word and stamp and key not in deliveries:
+                        deliveries[key] = fields
+                        note(key)
+                        continue
+                elif action == "delivery":
+                    stamp, _, key, word, reason = fields
+                    start, _, _, _, msg, number, to, channel, recipient = deliveries[key]
+                    birth, size, sender, qp, uid, counts = messages[number]
+                    if birth <= start <= stamp and msg and to and channel and recipient:
+                        if word == "success:":
+                            counts[0] += 1
+                            kind = "k"
+                        elif word == "deferral:":
+                            counts[2] += 1
+                            kind = "z"
+                        elif word == "failure:":
+                            counts[1] += 1
+                            kind = "d"
+                        else:
+                            raise KeyError
+                        del deliveries[key]
+                        add(
+                            f"d {kind} {birth} {start} {stamp} {size} {sender}"
+                            f" {channel}.{recipient.lower()} {qp} {uid} {reason}\n"
+                        )
+                        continue
+                elif action == "end":
+                    stamp, _, word, number = fields
+                    birth, size, sender, qp, uid, (k, d, z) = messages[number]
+                    if word and birth <= stamp:
+                        del messages[number]
+                        add(f"m {birth} {stamp} {size} {k} {d} {z} {sender} {qp} {uid}\n")
+                        continue
+                elif action == "info":
+                    stamp, _, _, key, by, size, fr, sender, q, qp, u, uid = fields
+                    number = key[:-1]  # in `numbers`: then it is one, and in its place
+                    if number in numbers and number not in messages and key[-1] == ":":
+                        digits = size + qp + uid
+                        if (
+                            by
+                            and fr
+                            and q
+                            and u
+                            and sender
+                            and stamp
+                            and digits.isdigit()
+                            and len(digits) <= DIGITS
+                            and (" 0" not in line or _canonical(size, qp, uid))
+                        ):
+                            messages[number] = (stamp, size, sender.lower(), qp, uid, [0, 0, 0])
+                            continue
+                elif action == "new":
+                    stamp, _, word, number = fields
+                    if word and stamp and number not in messages:
+                        if number not in numbers:
+                            self._remember(number)
+                        continue
+            except (IndexError, KeyError, ValueError):
+                pass
+            if self._started:
+                self._check()
+            if text := self._exact((lead + line).encode()):
+                add(text)
+        self._check()
+        if len(numbers) > MANY:
+            numbers.clear()
+
+    def _remember(self, number: str) -> None:
+        """Note the number of a message.  ValueError if it is not one as qmail-send writes it."""
+        if not number.isdigit() or number[0] == "0" or len(number) > DIGITS:
+            raise ValueError
+        self._numbers.add(number)
+
+    def _check(self) -> None:
+        """Deliveries that the quick way took for good: their numbers may be no such thing."""
+        keys = self._started
+        if not _KEYS.fullmatch("".join(keys)):
+            for key in keys:
+                fields = self._deliveries.get(key)
+                if fields is not None and not _KEYS.fullmatch(key):
+                    del self._deliveries[key]
+                    self._exact(" ".join(fields).encode())
+        keys.clear()
+
+    def _exact(self, line: bytes) -> str:
+        """The exact way: output for one line, with its newline."""
+        line = self._normalize(line)
+        fields = _lex(line)
+        action = fields[1]
+        if action in _IGNORED:
+            return ""
+        if action in (b"warning:", b"alert:"):
+            return line.decode("latin-1") + "\n"
+        if action in (b"running", b"exiting"):
+            self._deliveries.clear()
+            return ""
+        handle = _HANDLERS.get(action)
+        if handle is None:
+            if _STAMP.fullmatch(fields[0]) and not action.endswith(b":") and action not in _NO_DAMAGE:
+                self.warn(DAMAGED)
+            return f"? {line.decode('latin-1')}\n"
+        if not _STAMP.fullmatch(fields[0]) or not _SOUND[action].fullmatch(b" ".join(fields[1:]).rstrip(b" ")):
+            self.warn(DAMAGED)
+        return handle(self, fields)
+
+    def _new(self, fields: list[bytes]) -> str:
+        number = str(scan.number(fields[3]))
+        self._numbers.add(number)
+        self._forget(number)
+        return ""
+
+    def _info(self, fields: list[bytes]) -> str:
+        number, size, qp, uid = (str(scan.number(fields[i])) for i in (3, 5, 9, 11))
+        self._numbers.add(number)
+        self._forget(number)
+        self._messages[number] = (_text(fields[0]), size, _text(fields[7].lower()), qp, uid, [0, 0, 0])
+        return ""
+
+    def _forget(self, number: str) -> None:
+        """A message whose end was not logged.  One that nothing was tried for is a message queued at the second try."""
+        known = self._messages.pop(number, None)
+        if known is not None and any(known[5]):
+            self.warn(BEGUN_TWICE)
+
+    def _extra(self, fields: list[bytes]) -> str:
+        known = self._messages.get(str(scan.number(fields[2])))
+        if known is not None:
+            k, z, d = (scan.number(field) for field in fields[3:6])
+            known[5][:] = (k, d, z)
+        return ""
+
+    def _starting(self, fields: list[bytes]) -> str:
+        delivery, number = scan.number(fields[3]), scan.number(fields[5])
+        key = f"{delivery}:"
+        if key in self._deliveries:
+            self.warn(STARTED_TWICE)
+        words = [fields[0], b"starting", b"delivery", b"%d:" % delivery, b"msg", b"%d" % number, b"to", *fields[7:9]]
+        self._deliveries[key] = [_text(word) for word in words]
+        return ""
+
+    def _delivery(self, fields: list[bytes]) -> str:
+        begun = self._deliveries.pop(f"{scan.number(fields[2])}:", None)
+        if begun is None:
+            return ""
+        start, number, channel, recipient = _start(begun)
+        stamp, reason = _text(fields[0]), _text(fields[4])
+        message = self._messages.get(number)
+        kind = "?"
+        for word, letter, index in _OUTCOMES:
+            if fields[3].startswith(word):
+                kind = f"d {letter} "
+                if message is not None:
+                    message[5][index] += 1
+                break
+        else:
+            reason = ""
+        if fields[3].startswith(b"report"):
+            reason = "report_mangled"
+        if message is None:
+            self._compare(stamp, start)
+            return f"{kind}{start} {start} {stamp} 0 ? {channel}.{recipient} ? ? {reason}\n"
+        birth, size, sender, qp, uid, _ = message
+        self._compare(stamp, start, birth)
+        return f"{kind}{birth} {start} {stamp} {size} {sender} {channel}.{recipient} {qp} {uid} {reason}\n"
+
+    def _end(self, fields: list[bytes]) -> str:
+        message = self._messages.pop(str(scan.number(fields[3])), None)
+        if message is None:
+            return ""
+        birth, size, sender, qp, uid, (k, d, z) = message
+        stamp = _text(fields[0])
+        self._compare(stamp, birth)
+        return f"m {birth} {stamp} {size} {k} {d} {z} {sender} {qp} {uid}\n"
+
+    def _compare(self, stamp: str, *before: str) -> None:
+        """Warn of a time that is before what must have come before it."""
+        try:
+            if float(stamp) < max(map(float, before)):
+                self.warn(BACKWARDS)
+        except ValueError:  # no times: warned of with their lines
+            pass
+
+    def warn(self, what: str) -> None:
+        """Count something that makes totals wrong."""
+        self.warnings[what] = self.warnings.get(what, 0) + 1
+
+
+_HANDLERS = {
+    b"new": Matcher._new,
+    b"info": Matcher._info,
+    b"extra": Matcher._extra,
+    b"starting": Matcher._starting,
+    b"delivery": Matcher._delivery,
+    b"end": Matcher._end,
+}
+
+
+def _lex(line: bytes) -> list[bytes]:
+    """The fields of a line, FIELDS of them at least; those it has not are empty."""
+    fields = [field for field in line.translate(_BLANKS).split(b" ") if field]
+    return fields + [b""] * (FIELDS - len(fields))
+
+
+def _start(fields: list[str]) -> tuple[str, str, str, str]:
+    """Time, message, channel and recipient of a "starting" line, exactly."""
+    exact = _lex(" ".join(fields).encode("latin-1"))
+    return _text(exact[0]), str(scan.number(exact[5])), _text(exact[7]), _text(exact[8].lower())
+
+
+def _canonical(*numbers: str) -> bool:
+    """No leading zeros?"""
+    return all(number == "0" or number[0] != "0" for number in numbers)
+
+
+def _text(field: bytes) -> str:
+    return field.decode("latin-1")

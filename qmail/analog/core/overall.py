@@ -1,0 +1,112 @@
+"""zoverall's figures: of the messages that ended, and of every delivery attempt in the log."""
+
+from __future__ import annotations
+
+from qmail.analog.core.awk import show
+from qmail.analog.core.tallies import Tally
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from qmail.analog.core.records import Row
+
+
+class Overall(Tally):
+    """Totals; times in seconds."""
+
+    deliveries = (2, 3, 4, 5)
+    messages = (2, 3, 4, 5, 6, 7)
+
+    def __init__(self) -> None:
+        self.completed = self.recipients = self.tries = self.bytes = self.weighted = 0
+        self.qtime = self.ddelay = self.xdelay = 0.0
+        self.attempts = self.success = self.failure = 0
+        self.first, self.last = float("inf"), float("-inf")
+
+    def receive(self, deliveries: list[Row], messages: list[Row]) -> None:
+        self._deliveries(deliveries)
+        self._messages(messages)
+
+    def _deliveries(self, rows: list[Row]) -> None:
+        ddelay, xdelay, success, failure = self.ddelay, self.xdelay, 0, 0
+        first, last = self.first, self.last
+        for kind, birth, start, end in rows:
+            born, done = float(birth), float(end)
+            xdelay += done - float(start)
+            if kind == "k":
+                success += 1
+                ddelay += done - born
+            elif kind == "d":
+                failure += 1
+            if born < first:
+                first = born
+            if done > last:
+                last = done
+        self.ddelay, self.xdelay, self.first, self.last = ddelay, xdelay, first, last
+        self.attempts += len(rows)
+        self.success += success
+        self.failure += failure
+
+    def _messages(self, rows: list[Row]) -> None:
+        qtime, first, last = self.qtime, self.first, self.last
+        size = weighted = recipients = tries = 0
+        for birth, end, length, k, d, z in rows:
+            born, done = float(birth), float(end)
+            octets, successes = int(length), int(k)
+            finished = successes + int(d)
+            qtime += done - born
+            size += octets
+            weighted += octets * successes
+            recipients += finished
+            tries += finished + int(z)
+            if born < first:
+                first = born
+            if done > last:
+                last = done
+        self.qtime, self.first, self.last = qtime, first, last
+        self.completed += len(rows)
+        self.bytes += size
+        self.weighted += weighted
+        self.recipients += recipients
+        self.tries += tries
+
+    @property
+    def deferral(self) -> int:
+        """Attempts that neither succeeded nor failed."""
+        return self.attempts - self.success - self.failure
+
+    @property
+    def span(self) -> float:
+        """Seconds from the first to the last; 0 if there is nothing, or nothing but one moment."""
+        return max(self.last - self.first, 0.0)
+
+    def lines(self) -> list[str]:
+        return [*self._of_messages(), "", *self._of_deliveries()]
+
+    def _of_messages(self) -> list[str]:
+        n = self.completed
+        lines = [f"Completed messages: {n}"]
+        if n:
+            lines += [
+                f"Recipients for completed messages: {self.recipients}",
+                f"Total delivery attempts for completed messages: {self.tries}",
+                f"Average delivery attempts per completed message: {show(self.tries / n)}",
+                f"Bytes in completed messages: {self.bytes}",
+                f"Bytes weighted by success: {self.weighted}",
+                f"Average message qtime (s): {show(self.qtime / n)}",
+            ]
+        return lines
+
+    def _of_deliveries(self) -> list[str]:
+        n = self.attempts
+        lines = [f"Total delivery attempts: {n}"]
+        if n:
+            lines += [f"  success: {self.success}", f"  failure: {self.failure}", f"  deferral: {self.deferral}"]
+            lines.append(f"Total ddelay (s): {self.ddelay:.6f}")
+            if self.success:
+                lines.append(f"Average ddelay per success (s): {self.ddelay / self.success:.6f}")
+            lines.append(f"Total xdelay (s): {self.xdelay:.6f}")
+            lines.append(f"Average xdelay per delivery attempt (s): {self.xdelay / n:.6f}")
+            if self.span > 0:
+                lines.append(f"Time span (days): {show(self.span / 86400)}")
+                lines.append(f"Average concurrency: {show(self.xdelay / self.span)}")
+        return lines

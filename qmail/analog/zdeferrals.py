@@ -1,0 +1,20 @@
+"""Reasons for deferral, as a report.  zdeferrals(1).
+
+Reads what matchup wrote on descriptor 0; prints on descriptor 1 a table sorted by reason.
+
+Exits 0, or 111 if it cannot read or write."""
+
+from __future__ import annotations
+
+from qmail.analog.core import filters
+from ucspi.core.command import Call, Program
+
+PROGRAM = Program("zdeferrals", __doc__)
+
+
+def zdeferrals(call: Call) -> int:
+    """Until the end of the input."""
+    return filters.report(call, "Reasons", "z", spaced=True)
+
+
+main = PROGRAM.entry(zdeferrals)

@@ -1,0 +1,20 @@
+"""Recipients, as a report.  zrecipients(1).
+
+Reads what matchup wrote on descriptor 0; prints on descriptor 1 a table sorted by recipient.
+
+Exits 0, or 111 if it cannot read or write."""
+
+from __future__ import annotations
+
+from qmail.analog.core import filters
+from ucspi.core.command import Call, Program
+
+PROGRAM = Program("zrecipients", __doc__)
+
+
+def zrecipients(call: Call) -> int:
+    """Until the end of the input."""
+    return filters.report(call, "Recipients")
+
+
+main = PROGRAM.entry(zrecipients)
