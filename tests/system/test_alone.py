@@ -259,6 +259,45 @@ ALONE: dict[str, tuple[str, bytes, bytes | re.Pattern[bytes], int]] = {
 }
 
 
+# What matchup writes of a delivery and its message, and the last line that each program prints of it (observed on 0.70).
+MATCHED = b"d k 1.5 2.0 3.0 10 <a@b> local.c@d 7 8 o_k\nm 1.5 3.5 10 1 0 0 <a@b> 7 8\n"
+STATISTICS = {
+    "ddist": b"1.50 1.50 100\n",
+    "deferrals": b"",
+    "failures": b"",
+    "recipients": b"10 1 1 1.00 local.c@d\n",
+    "rhosts": b"10 1 1 1.00 d\n",
+    "senders": b"1 10 10 10 1 1 1.000000 8/<a@b>\n",
+    "successes": b"1 1.00 o_k\n",
+    "suids": b"1 10 10 10 1 1 1.000000 8\n",
+    "zddist": b"  1.50  1.50  100\n",
+    "zdeferrals": b"del  xdelay  reason\n",
+    "zfailures": b"del  xdelay  reason\n",
+    "zoverall": b"Average concurrency: 0.5\n",
+    "zrecipients": b"    10     1      1    1.00  local.c@d\n",
+    "zrhosts": b"    10     1      1    1.00  d\n",
+    "zrxdelay": b"1.00      1  local.c@d\n",
+    "zsenders": b"   1     10      10      10       1      1  1.000000  8/<a@b>\n",
+    "zsendmail": b"3.5 qp 7: from=<a@b>, uid=8, size=10, nrcpts=1, deferrals=0, qtime=2.000000\n",
+    "zsuccesses": b"  1    1.00  o k\n",
+    "zsuids": b"   1     10      10      10       1      1  1.000000  8\n",
+    "xqp 7": b"m 1.5 3.5 10 1 0 0 <a@b> 7 8\n",
+    "xrecipient local.c@d": b"d k 1.5 2.0 3.0 10 <a@b> local.c@d 7 8 o_k\n",
+    "xsender a@b": b"m 1.5 3.5 10 1 0 0 <a@b> 7 8\n",
+    "columnt": b"m  1.5  3.5   10    1   0      0      <a@b>  7  8  \n",
+}
+ALONE |= {
+    command.partition(" ")[0]: (f"{command} | tail -n 1", MATCHED, last, 0) for command, last in STATISTICS.items()
+}
+ALONE["rxdelay"] = ("rxdelay", b"10 1 2 1.00 local.c@d\n", b"0.50 2 local.c@d\n", 0)
+ALONE["matchup"] = (
+    "matchup",
+    b"1.0 starting delivery 1: msg 7 to local A@b\n2.0 delivery 1: success: x\n",
+    b"d k 1.0 1.0 2.0 0 ? local.a@b ? ? x\n",
+    0,
+)
+
+
 @pytest.fixture
 def host() -> Iterator[Host]:
     """An instance, whose path is short."""
