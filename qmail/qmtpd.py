@@ -26,7 +26,8 @@ def qmtpd(call: Call) -> int:
         os.stat(home.home + b"/.")
         control.line(b"me")  # where it cannot be read nothing here can be right
         session = Session(databytes=intake.databytes(control, call.env), relayclient=call.env.get(b"RELAYCLIENT"))
-        mails = intake.Intake(call, home, b"QMTP", RcptHosts.load(control))
+        checks = intake.checks(call, home, control)
+        mails = intake.Intake(call, home, b"QMTP", RcptHosts.load(control), checks)
     except OSError:
         return netstringd.TROUBLE
     return netstringd.serve(session, mails)

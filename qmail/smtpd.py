@@ -1,27 +1,24 @@
 """Take mail from one SMTP client and put it into the queue.  qmail-smtpd(8).
 
 Talks on descriptors 0 and 1.  Reads TCPREMOTEHOST, TCPREMOTEIP, TCPREMOTEINFO, TCPLOCALHOST, TCPLOCALIP, RELAYCLIENT,
-DATABYTES, QMAILQUEUE, QMAILHOME, and the control files.
+DATABYTES, BARELF, RCPTCHECK, QMAILQUEUE, QMAILHOME, and the control files.
 
 Exits 0 after QUIT; 1 when the session ended in any other way."""
 
 from __future__ import annotations
 
-import time
-
-from qmail.core import instance, nameset, submit
+from qmail.core import instance, intake, nameset
+from qmail.core.client import Client, Gone, Silent
 from qmail.core.control import Control
 from qmail.core.rcpthosts import RcptHosts
-from qmail.core.received import received
+from qmail.protocol import incoming, smtp_lines
 from qmail.protocol import smtp_server as smtp
-from ucspi.core import scan, streams
 from ucspi.core.command import Call, Program
 
 PROGRAM = Program("qmail-smtpd", __doc__, preload=("cdbx", "qmail.core.ipme"))
 
 IDLE = 1200  # seconds that a client may be silent, or take nothing; timeoutsmtpd
 LONGEST_IDLE = 2_000_000  # poll(2) counts milliseconds in 31 bits
-HELD = 65536  # bytes of replies that are gathered before they are written, whatever else the client has sent
 
 
 class Farewell(Exception):
@@ -33,115 +30,51 @@ class Farewell(Exception):
 
 
 class Server:
-    """Drives one session on descriptors 0 and 1, and answers its questions."""
+    """Drives one session, and answers its questions."""
 
-    __slots__ = ("_call", "_held", "_idle", "_instance", "_mail", "_own", "_rcpthosts", "_replies", "_session")
+    __slots__ = ("_client", "_mails", "_own", "_session")
 
-    def __init__(self, call: Call) -> None:
-        self._call = call
-        self._instance = instance.of(call.env)
-        self._idle = IDLE
-        self._mail: submit.Submission | None = None  # while a mail comes
-        self._rcpthosts: RcptHosts | None = None
+    def __init__(self, client: Client, session: smtp.Session, mails: intake.Intake) -> None:
+        self._client, self._session, self._mails = client, session, mails
         self._own: frozenset[bytes] | None = None
-        self._replies: list[bytes] = []
-        self._held = 0
 
     def run(self) -> int:
-        """The whole session.  Returns the exit code; raises OSError if the client is gone."""
+        """The whole session.  Returns the exit code; raises Gone."""
+        client = self._client
         try:
-            return self._converse(self._start())
+            return self._converse()
         except Farewell as farewell:
-            self._say(farewell.reply)
+            client.send(self._session.reply(farewell.reply))
+        except Silent:
+            client.send(self._session.reply(smtp.TIMEOUT))
         except MemoryError:
-            self._say(smtp.NO_MEMORY)
-        finally:
-            if self._mail is not None:
-                self._mail.abandon()
-            if self._rcpthosts is not None:
-                self._rcpthosts.close()
-        self._flush()
+            client.send(self._session.reply(smtp.NO_MEMORY))
+        client.flush()
         return 1
 
-    def _start(self) -> smtp.Session:
-        """Read what the administrator decided.  All of it now: a client must not learn in mid-session that half of
-        our controls cannot be read."""
-        control, env = Control(self._instance.control), self._call.env
-        try:
-            me = control.line(b"me")
-            greeting = _given(control.line(b"smtpgreeting"), me)
-            if greeting is None:
-                raise Farewell(smtp.NO_CONTROLS)
-            localiphost = _given(control.line(b"localiphost"), me)
-            self._idle = min(max(1, control.number(b"timeoutsmtpd", IDLE)), LONGEST_IDLE)
-            self._rcpthosts = RcptHosts.load(control)
-            badmailfrom = nameset.load(control, b"badmailfrom")
-            databytes = control.number(b"databytes", 0)
-        except OSError as error:
-            raise Farewell(smtp.NO_CONTROLS) from error
-        if b"DATABYTES" in env:
-            databytes = scan.number(env[b"DATABYTES"])
-        settings = smtp.Settings(
-            greeting,
-            badmailfrom=badmailfrom or frozenset(),
-            databytes=databytes,
-            relayclient=env.get(b"RELAYCLIENT"),
-            localiphost=localiphost,
-        )
-        return smtp.Session(settings)
+    def leave(self) -> None:
+        """The connection is over."""
+        self._mails.leave()
 
-    def _converse(self, session: smtp.Session) -> int:
-        self._say(session.greet())
-        while True:
-            self._flush()
-            try:
-                data = streams.read_within(0, streams.BLOCK, self._idle)
-            except TimeoutError as error:
-                raise Farewell(smtp.TIMEOUT) from error
-            if not data:
-                return 1
+    def _converse(self) -> int:
+        client, session = self._client, self._session
+        client.send(session.greet())
+        while data := client.receive():
             for event in session.receive(data):
                 if isinstance(event, bytes):
-                    self._say(event)
-                elif isinstance(event, smtp.End):
-                    self._flush()
+                    client.send(event)
+                elif isinstance(event, incoming.End):
+                    client.flush()
                     return event.code
+                elif isinstance(event, smtp.Own):
+                    event.answer = event.ip in self._own_addresses()
                 else:
-                    self._answer(event)
+                    self._pass_on(event)
+        return 1
 
-    def _say(self, reply: bytes) -> None:
-        self._replies.append(reply)
-        self._held += len(reply)
-        if self._held > HELD:
-            self._flush()
-
-    def _flush(self) -> None:
-        """Write the replies that are held, in one write: the client may have sent many commands at once."""
-        if self._replies:
-            replies = b"".join(self._replies)
-            self._replies.clear()
-            self._held = 0
-            streams.write_within(1, replies, self._idle)
-
-    # --- the session's questions
-
-    def _answer(self, event: smtp.Own | smtp.Recipient | smtp.Open | smtp.Block | smtp.Close) -> None:
-        if isinstance(event, smtp.Block):
-            assert self._mail is not None
-            self._mail.write(event.data)
-        elif isinstance(event, smtp.Recipient):
-            event.answer = self._allows(event.address)
-        elif isinstance(event, smtp.Own):
-            event.answer = event.ip in self._own_addresses()
-        elif isinstance(event, smtp.Open):
-            event.answer = self._open(event.helo)
-        else:
-            self._close(event)
-
-    def _allows(self, address: bytes) -> bool:
-        assert self._rcpthosts is not None
+    def _pass_on(self, event: intake.Question) -> None:
         try:
-            return self._rcpthosts.allows(address)
+            self._mails.answer(event)
         except OSError as error:  # morercpthosts.cdb is damaged
             raise Farewell(smtp.NO_CONTROLS) from error
 
@@ -155,33 +88,72 @@ class Server:
                 raise Farewell(smtp.NO_ADDRESSES) from error
         return self._own
 
-    def _open(self, helo: bytes | None) -> bool:
-        try:
-            self._mail = submit.open_queue(self._call, self._instance)
-        except OSError:
-            return False
-        self._mail.write(received(self._call.env, b"SMTP", helo, time.time()))
-        return True
 
-    def _close(self, event: smtp.Close) -> None:
-        assert self._mail is not None
-        if event.refused:
-            self._mail.fail()
-        event.answer = self._mail.close(event.sender, event.recipients)
-        event.accepted = b"%d qp %d" % (time.time(), self._mail.qp)
-        self._mail = None
+def start(call: Call) -> Server | None:
+    """Read what the administrator decided: all of it now, a client must not learn in mid-session that half of our
+    controls cannot be read.  None if that is so.  Raises OSError."""
+    home, env = instance.of(call.env), call.env
+    control = Control(home.control)
+    me = control.line(b"me")
+    greeting = _given(control.line(b"smtpgreeting"), me)
+    if greeting is None:
+        return None
+    idle = min(max(1, control.number(b"timeoutsmtpd", IDLE)), LONGEST_IDLE)
+    settings = smtp.Settings(
+        greeting,
+        badmailfrom=nameset.load(control, b"badmailfrom") or frozenset(),
+        databytes=intake.databytes(control, env),
+        relayclient=env.get(b"RELAYCLIENT"),
+        localiphost=_given(control.line(b"localiphost"), me),
+        barelf=_barelf(call, control),
+    )
+    checks = intake.checks(call, home, control)
+    mails = intake.Intake(call, home, b"SMTP", RcptHosts.load(control), checks)
+    return Server(Client(idle), smtp.Session(settings), mails)
 
 
 def _given(line: bytes | None, default: bytes | None) -> bytes | None:
     return default if line is None else line
 
 
+def _barelf(call: Call, control: Control) -> bytes:
+    """What a bare newline in a mail means: a mode of smtp_lines.  Raises OSError."""
+    given = call.env.get(b"BARELF", control.line(b"barelf"))
+    if given is None:
+        return smtp_lines.ALLOW if b"ALLOW_BARELF" in call.env else smtp_lines.REJECT
+    if given not in smtp_lines.MODES:
+        call.warn(b"BARELF is none of %b: reject it is" % b", ".join(smtp_lines.MODES))
+        return smtp_lines.REJECT
+    return given
+
+
 def smtpd(call: Call) -> int:
     """The program."""
     try:
-        return Server(call).run()
-    except OSError:  # the client is gone; there is nobody to tell
+        server = start(call)
+    except OSError:
+        server = None
+    except MemoryError:
+        return say(smtp.NO_MEMORY)
+    if server is None:
+        return say(smtp.NO_CONTROLS)
+    try:
+        return server.run()
+    except Gone:
         return 1
+    finally:
+        server.leave()
+
+
+def say(reply: bytes) -> int:
+    """The reply in place of the greeting."""
+    client = Client(IDLE)
+    try:
+        client.send(reply + b"\r\n")
+        client.flush()
+    except Gone:
+        pass
+    return 1
 
 
 main = PROGRAM.entry(smtpd)

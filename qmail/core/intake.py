@@ -13,12 +13,15 @@ from ucspi.core import scan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from qmail.core.control import Control
     from qmail.core.instance import Instance
+    from qmail.core.rcptcheck import Check
     from qmail.core.rcpthosts import RcptHosts
     from ucspi.core.command import Call
+
+Question = Recipient | Open | Block | Close | Refused  # and what is only told
 
 LOGGED = 100  # refusals of one connection that are logged; who makes more would fill the log
 SHOWN = 300  # bytes of a reply that a line shows
@@ -31,19 +34,38 @@ def databytes(control: Control, env: Mapping[bytes, bytes]) -> int:
     return scan.number(env[b"DATABYTES"]) if b"DATABYTES" in env else limit
 
 
+def checks(call: Call, home: Instance, control: Control) -> list[Check]:
+    """What recipients are to be checked for; usually nothing.  Raises OSError."""
+    if call.env.get(b"RCPTCHECK") == b"":
+        return []
+    if b"RCPTCHECK" not in call.env and not os.path.lexists(control.directory + b"/rcptcheck"):
+        return []
+    from qmail.core import rcptcheck  # with the routing tables and the .qmail files behind it
+
+    return rcptcheck.load(call, home, control)
+
+
 class Intake:
     """The mails of one connection."""
 
-    __slots__ = ("_call", "_home", "_logged", "_mail", "_protocol", "_rcpthosts")
+    __slots__ = ("_call", "_checks", "_home", "_logged", "_mail", "_protocol", "_rcpthosts")
 
-    def __init__(self, call: Call, home: Instance, protocol: bytes, rcpthosts: RcptHosts | None) -> None:
-        """`protocol`: for the trace line.  `rcpthosts`: whom mail is for; None where nobody asks."""
+    def __init__(
+        self,
+        call: Call,
+        home: Instance,
+        protocol: bytes,
+        rcpthosts: RcptHosts | None,
+        checks: Sequence[Check] = (),
+    ) -> None:
+        """`protocol`: for the trace line.  `rcpthosts`: whom mail is for; None where nobody asks.  `checks`: of
+        recipients whose domain is ours (rcptcheck)."""
         self._call, self._home = call, home
-        self._protocol, self._rcpthosts = protocol, rcpthosts
+        self._protocol, self._rcpthosts, self._checks = protocol, rcpthosts, checks
         self._mail: submit.Submission | None = None  # while a mail comes
         self._logged = 0
 
-    def answer(self, event: Recipient | Open | Block | Close | Refused) -> None:
+    def answer(self, event: Question) -> None:
         """Answer a question, or do what is told.  Raises OSError if morercpthosts.cdb is damaged."""
         if isinstance(event, Block):
             assert self._mail is not None
@@ -65,8 +87,11 @@ class Intake:
             self._rcpthosts.close()
 
     def _verdict(self, event: Recipient) -> bytes:
-        if self._rcpthosts is not None and not self._rcpthosts.allows(event.address):
+        if not event.relayed and self._rcpthosts is not None and not self._rcpthosts.allows(event.address):
             return NO_GATEWAY
+        for check in self._checks:
+            if refusal := check(event):
+                return refusal
         return b""
 
     def _open(self, helo: bytes | None) -> bool:

@@ -24,13 +24,17 @@ def letter(refusal: bytes) -> bytes:
 
 
 class Recipient:
-    """May mail for `address` come in, from `sender` (None: not known yet)?  The answer: b"" or the refusal."""
+    """May mail for `address` come in, from `sender`?  `helo` as in Open; `relayed`: the client may send to anybody.
 
-    __slots__ = ("address", "answer", "sender")
+    The answer: b"" or the refusal."""
 
-    def __init__(self, address: bytes, sender: bytes | None) -> None:
+    __slots__ = ("address", "answer", "helo", "relayed", "sender")
+
+    def __init__(self, address: bytes, sender: bytes, helo: bytes | None, relayed: bool) -> None:
         self.address = address
         self.sender = sender
+        self.helo = helo
+        self.relayed = relayed
         self.answer = b""
 
 

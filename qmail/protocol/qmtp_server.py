@@ -109,8 +109,8 @@ class Session:
         refusal = b""
         if len(address) > LONGEST or b"\0" in address:
             refusal = BAD_RECIPIENT
-        elif not relayed:
-            question = Recipient(address, self._sender)
+        else:
+            question = Recipient(address, self._sender, None, relayed)
             yield question
             refusal = question.answer
         if refusal:

@@ -8,6 +8,8 @@ The words before the address are never looked at, a missing ">" is forgiven."""
 
 from __future__ import annotations
 
+from ucspi.core import ip
+
 LONGEST = 899  # bytes of an address, as stored; the original's buffer of 900 held a NUL as well
 # Where the reading of a quoted address gives up.  Longer than LONGEST, because the domain may yet be replaced.
 TOO_LONG = 4096
@@ -50,12 +52,14 @@ def _unquote(text: bytes, terminator: int) -> tuple[bytes, bytes]:
 
 
 def literal(address: bytes) -> bytes | None:
-    """The IPv4 address, as inet_ntop writes it, of an address like x@[192.0.2.1]; None for any other.
+    """The IP address, as inet_ntop writes it, of an address like x@[192.0.2.1] or x@[IPv6:::1]; None for any other.
 
-    Each number is cut to its low 8 bits, as the original does: [383.0.0.01] is 127.0.0.1."""
+    Each number of IPv4 is cut to its low 8 bits, as the original does: [383.0.0.01] is 127.0.0.1."""
     if not address.endswith(b"]"):
         return None
     domain = address.rpartition(b"@")[2] if b"@" in address else b""
+    if domain[:6].lower() == b"[ipv6:":  # RFC 5321 4.1.3
+        return ip.canonical(domain[6:-1]) if b":" in domain[6:-1] else None
     numbers = domain[1:-1].split(b".")
     if not domain.startswith(b"[") or len(numbers) != 4 or not all(number.isdigit() for number in numbers):
         return None

@@ -1,21 +1,23 @@
 """The server's side of an SMTP session.  qmail-smtpd(8), RFC 5321; byte for byte what qmail-smtpd says.
 
-Bytes in, events out; no socket, file, clock or environment.  An event is a reply, as bytes to be written, or one of:
+Bytes in, events out; no socket, file, clock or environment.  An event is a reply, as bytes to be written, or one of
+those of `incoming`, or one more question:
 
-    Own            question: is this one of our own IP addresses?
-    Recipient      question: may mail for this address come in?
-    Open           question: start a mail in the queue (and write the trace line)?
-    Block          the next bytes of the mail
-    Close          question: this was all; what does the queue say?
-    End            the session is over, with this exit code; whatever else the client sent is dropped
+    Own            is this one of our own IP addresses?
 
 Whoever drives the session sets a question's answer before it asks for the next event.  Replies may be gathered and
-written together, as long as they are written before the next blocking read (RFC 2920 3.2)."""
+written together, as long as they are written before the next blocking read (RFC 2920 3.2).
+
+What is new to the original is for clients that say EHLO, which offers it: SIZE, and enhanced status codes."""
 
 from __future__ import annotations
 
-from qmail.protocol import commandline, smtp_address
+from qmail.protocol import commandline, incoming, smtp_address
+from qmail.protocol.incoming import Block, Close, End, Open, Recipient, Refused
 from qmail.protocol.smtp_data import BareLF, DataDecoder
+from qmail.protocol.smtp_lines import REJECT, LineEnds
+from qmail.protocol.smtp_parameters import Parameters
+from qmail.protocol.smtp_reply import enhanced
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,28 +27,26 @@ if TYPE_CHECKING:
 
 LONGEST_LINE = 2 << 20  # bytes held without a newline; the original's limit is the memory that softlimit leaves it
 MAXHOPS = 100
-KEYWORDS = (b"PIPELINING", b"8BITMIME")  # what EHLO offers
 
-OK = b"250 ok\r\n"
-FLUSHED = b"250 flushed\r\n"
-TRY = b"252 send some mail, i'll try my best\r\n"
-HOMEPAGE = b"214 notqmail home page: https://notqmail.org\r\n"
+# Replies without their line ends; some have an enhanced status code that is not in their text.
+OK = b"250 ok"
+FLUSHED = b"250 flushed"
+TRY = b"252 send some mail, i'll try my best"
+HOMEPAGE = b"214 notqmail home page: https://notqmail.org"
 GO_AHEAD = b"354 go ahead\r\n"
-UNIMPLEMENTED = b"502 unimplemented (#5.5.1)\r\n"
-MAIL_FIRST = b"503 MAIL first (#5.5.1)\r\n"
-RCPT_FIRST = b"503 RCPT first (#5.5.1)\r\n"
-SYNTAX = b"555 syntax error (#5.5.4)\r\n"
-BADMAILFROM = b"553 sorry, your envelope sender is in my badmailfrom list (#5.7.1)\r\n"
-NO_GATEWAY = b"553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)\r\n"
-NO_QUEUE = b"451 qqt failure (#4.3.0)\r\n"
-LOOPING = b"554 too many hops, this message is looping (#5.4.6)\r\n"
-TOO_BIG = b"552 sorry, that message size exceeds my databytes limit (#5.3.4)\r\n"
+UNIMPLEMENTED = b"502 unimplemented (#5.5.1)"
+MAIL_FIRST = b"503 MAIL first (#5.5.1)"
+RCPT_FIRST = b"503 RCPT first (#5.5.1)"
+SYNTAX = b"555 syntax error (#5.5.4)"
+BADMAILFROM = b"553 sorry, your envelope sender is in my badmailfrom list (#5.7.1)"
+NO_QUEUE = b"451 qqt failure (#4.3.0)"
+LOOPING = b"554 too many hops, this message is looping (#5.4.6)"
 # The session ends behind these.
-STRAY_NEWLINE = b"451 See https://cr.yp.to/docs/smtplf.html.\r\n"
-TIMEOUT = b"451 timeout (#4.4.2)\r\n"
-NO_MEMORY = b"421 out of memory (#4.3.0)\r\n"
-NO_CONTROLS = b"421 unable to read controls (#4.3.0)\r\n"
-NO_ADDRESSES = b"421 unable to figure out my IP addresses (#4.3.0)\r\n"
+STRAY_NEWLINE = b"451 See https://cr.yp.to/docs/smtplf.html."
+TIMEOUT = b"451 timeout (#4.4.2)"
+NO_MEMORY = b"421 out of memory (#4.3.0)"
+NO_CONTROLS = b"421 unable to read controls (#4.3.0)"
+NO_ADDRESSES = b"421 unable to figure out my IP addresses (#4.3.0)"
 
 
 class Own:
@@ -59,66 +59,13 @@ class Own:
         self.answer = False
 
 
-class Recipient:
-    """May mail for `address` come in?"""
-
-    __slots__ = ("address", "answer")
-
-    def __init__(self, address: bytes) -> None:
-        self.address = address
-        self.answer = False
-
-
-class Open:
-    """Start a mail.  `helo`: what the client called itself, None if it did not.  Answer False if there is no queue."""
-
-    __slots__ = ("answer", "helo")
-
-    def __init__(self, helo: bytes | None) -> None:
-        self.helo = helo
-        self.answer = False
-
-
-class Block:
-    """The next bytes of the mail, in the form to be stored."""
-
-    __slots__ = ("data",)
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-
-
-class Close:
-    """The mail is complete; if `refused` it must not be queued, whatever happens.
-
-    The answer is the queue's result (qqtable), and if that is empty, what stands behind "250 ok"."""
-
-    __slots__ = ("accepted", "answer", "recipients", "refused", "sender")
-
-    def __init__(self, sender: bytes, recipients: list[bytes], refused: bool) -> None:
-        self.sender = sender
-        self.recipients = recipients
-        self.refused = refused
-        self.answer = b"Zqq internal bug (#4.3.0)"
-        self.accepted = b""
-
-
-class End:
-    """The session is over."""
-
-    __slots__ = ("code",)
-
-    def __init__(self, code: int) -> None:
-        self.code = code
-
-
-Event = bytes | Own | Recipient | Open | Block | Close | End
+Event = incoming.Event | Own
 
 
 class Settings:
     """What the administrator decided: the name and text of the greeting, who may not send, how much."""
 
-    __slots__ = ("badmailfrom", "databytes", "greeting", "localiphost", "relayclient")
+    __slots__ = ("badmailfrom", "barelf", "databytes", "greeting", "localiphost", "relayclient")
 
     def __init__(
         self,
@@ -128,30 +75,46 @@ class Settings:
         databytes: int = 0,
         relayclient: bytes | None = None,
         localiphost: bytes | None = None,
+        barelf: bytes = REJECT,
     ) -> None:
         """`badmailfrom`: addresses and @domains in lower case.  `databytes`: 0 is no limit.  `relayclient`: for a
         client that may send to anybody, what to put behind each recipient.  `localiphost`: the name to put for our own
-        IP addresses in the likes of x@[127.0.0.1]."""
+        IP addresses in the likes of x@[127.0.0.1].  `barelf`: what a bare newline means, a mode of smtp_lines."""
         self.greeting = greeting
         self.badmailfrom = badmailfrom
         self.databytes = databytes
         self.relayclient = relayclient
         self.localiphost = localiphost
+        self.barelf = barelf
+
+
+# What EHLO offers, in this order: a keyword, and its parameters if it has any.
+EXTENSIONS: tuple[Callable[[Settings], bytes], ...] = (
+    lambda settings: b"PIPELINING",
+    lambda settings: b"8BITMIME",
+    lambda settings: b"SIZE %d" % settings.databytes,
+    lambda settings: b"ENHANCEDSTATUSCODES",
+)
 
 
 class Session:
     """One connection, from greeting to End."""
 
-    __slots__ = ("_barred", "_data", "_ended", "_helo", "_partial", "_recipients", "_refused", "_sender", "_settings")
+    __slots__ = (
+        *("_barred", "_data", "_ended", "_extended", "_helo", "_partial", "_recipients", "_refused", "_repair"),
+        *("_sender", "_settings"),
+    )
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._helo: bytes | None = None
+        self._extended = False  # the client has said EHLO, not HELO
         self._sender: bytes | None = None  # None: no transaction
         self._barred = False  # the sender is in badmailfrom
         self._recipients: list[bytes] = []
         self._partial = bytearray()  # a command line whose end has not come
         self._data: DataDecoder | None = None  # while the mail comes
+        self._repair: LineEnds | None = None  # in front of it, for clients whose lines are repaired
         self._refused = False  # the mail at hand is too big, the rest of it is not worth keeping
         self._ended = False
 
@@ -159,12 +122,18 @@ class Session:
         """The reply that comes before the first command."""
         return b"220 %b ESMTP\r\n" % self._settings.greeting
 
+    def reply(self, text: bytes, status: bytes = b"") -> bytes:
+        """A reply as this client is to see it; `status`: the enhanced code where the text has none."""
+        return (enhanced(text, status) if self._extended else text) + b"\r\n"
+
     def receive(self, data: bytes) -> Iterator[Event]:
         """What the next bytes from the client lead to.  Every event must be taken before the next call."""
         at = 0
         while at < len(data) and not self._ended:
             if self._data is not None:
                 data, at = data[at:] if at else data, 0
+                if self._repair is not None:
+                    data = self._repair.feed(data)
                 yield from self._take(self._data, data)
                 data = self._leave() if self._data.rest is not None else b""
                 continue
@@ -192,79 +161,84 @@ class Session:
         verb, argument = commandline.split(line)
         return VERBS.get(verb, Session._unimplemented)(self, argument)
 
-    def _end(self, reply: bytes, code: int) -> Iterable[Event]:
+    def _end(self, reply: bytes, code: int, status: bytes = b"") -> Iterable[Event]:
         self._ended = True
-        return reply, End(code)
+        return self.reply(reply, status), End(code)
 
     def _unimplemented(self, argument: bytes) -> Iterable[Event]:
-        return (UNIMPLEMENTED,)
+        return (self.reply(UNIMPLEMENTED),)
 
     def _helo_(self, argument: bytes) -> Iterable[Event]:
-        self._helo, self._sender = argument, None
+        self._helo, self._sender, self._extended = argument, None, False
         return (b"250 %b\r\n" % self._settings.greeting,)
 
     def _ehlo(self, argument: bytes) -> Iterable[Event]:
-        self._helo, self._sender = argument, None
-        lines = (self._settings.greeting, *KEYWORDS)
+        self._helo, self._sender, self._extended = argument, None, True
+        lines = (self._settings.greeting, *[extension(self._settings) for extension in EXTENSIONS])
         return (b"".join([b"250-%b\r\n" % line for line in lines[:-1]]) + b"250 %b\r\n" % lines[-1],)
 
     def _mail(self, argument: bytes) -> Iterator[Event]:
-        address = yield from self._address(argument)
+        address, rest = yield from self._address(argument)
         if address is None:
-            yield SYNTAX
+            yield self.reply(SYNTAX)
+            return
+        limit = self._settings.databytes
+        if self._extended and limit and Parameters.parse(rest).size > limit:
+            yield Refused(address, None, incoming.TOO_BIG)
+            yield self.reply(incoming.TOO_BIG)
             return
         self._sender, self._recipients = address, []
         self._barred = self._is_bad(address)  # told at RCPT only, as ever
-        yield OK
+        yield self.reply(OK, b"2.1.0")
 
     def _rcpt(self, argument: bytes) -> Iterator[Event]:
         if self._sender is None:
-            yield MAIL_FIRST
+            yield self.reply(MAIL_FIRST)
             return
-        address = yield from self._address(argument)
+        address, _rest = yield from self._address(argument)
         if address is None:
-            yield SYNTAX
+            yield self.reply(SYNTAX)
             return
-        if self._barred:
-            yield BADMAILFROM
-            return
-        if self._settings.relayclient is not None:
-            address += self._settings.relayclient
-        else:
-            question = Recipient(address)
+        refusal = BADMAILFROM
+        if not self._barred:
+            relayclient = self._settings.relayclient
+            address += relayclient or b""
+            question = Recipient(address, self._sender, self._helo, relayclient is not None)
             yield question
-            if not question.answer:
-                yield NO_GATEWAY
-                return
+            refusal = question.answer
+        if refusal:
+            yield Refused(self._sender, address, refusal)
+            yield self.reply(refusal)
+            return
         self._recipients.append(address)
-        yield OK
+        yield self.reply(OK, b"2.1.5")
 
     def _rset(self, argument: bytes) -> Iterable[Event]:
         self._sender = None
-        return (FLUSHED,)
+        return (self.reply(FLUSHED, b"2.0.0"),)
 
     def _noop(self, argument: bytes) -> Iterable[Event]:
-        return (OK,)
+        return (self.reply(OK, b"2.0.0"),)
 
     def _vrfy(self, argument: bytes) -> Iterable[Event]:
-        return (TRY,)
+        return (self.reply(TRY, b"2.5.0"),)
 
     def _help(self, argument: bytes) -> Iterable[Event]:
-        return (HOMEPAGE,)
+        return (self.reply(HOMEPAGE, b"2.0.0"),)
 
     def _quit(self, argument: bytes) -> Iterable[Event]:
-        return self._end(b"221 %b\r\n" % self._settings.greeting, 0)
+        return self._end(b"221 " + self._settings.greeting, 0, b"2.0.0")
 
-    def _address(self, argument: bytes) -> Generator[Event, None, bytes | None]:
-        """The address in an argument, None if it is too long.  What follows it (SIZE=…) is for later extensions."""
-        address, _parameters = smtp_address.parse(argument)
+    def _address(self, argument: bytes) -> Generator[Event, None, tuple[bytes | None, bytes]]:
+        """The address in an argument, None if it is too long, and what follows it: ESMTP parameters."""
+        address, rest = smtp_address.parse(argument)
         name = self._settings.localiphost
         if name is not None and (ip := smtp_address.literal(address)) is not None:
             question = Own(ip)
             yield question
             if question.answer:
                 address = address[: address.rindex(b"@") + 1] + name
-        return address if len(address) <= smtp_address.LONGEST else None
+        return (address if len(address) <= smtp_address.LONGEST else None), rest
 
     def _is_bad(self, sender: bytes) -> bool:
         bad = self._settings.badmailfrom
@@ -277,18 +251,21 @@ class Session:
 
     def _data_(self, argument: bytes) -> Iterator[Event]:
         if self._sender is None:
-            yield MAIL_FIRST
+            yield self.reply(MAIL_FIRST)
             return
         if not self._recipients:
-            yield RCPT_FIRST
+            yield self.reply(RCPT_FIRST)
             return
         question = Open(self._helo)
         yield question
         if not question.answer:
+            yield Refused(self._sender, None, NO_QUEUE)
             self._sender = None
-            yield NO_QUEUE
+            yield self.reply(NO_QUEUE)
             return
         self._data, self._refused = DataDecoder(), False
+        barelf = self._settings.barelf
+        self._repair = None if barelf == REJECT else LineEnds(barelf)
         yield GO_AHEAD
 
     def _take(self, decoder: DataDecoder, data: bytes) -> Iterator[Event]:
@@ -296,11 +273,12 @@ class Session:
         try:
             stored = decoder.feed(data)
         except BareLF:
-            yield from self._end(STRAY_NEWLINE, 1)
+            yield Refused(self._sender, None, STRAY_NEWLINE)
+            yield from self._end(STRAY_NEWLINE, 1, b"4.5.2")
             return
         limit = self._settings.databytes
-        too_big = limit and decoder.size > limit
-        self._refused = self._refused or bool(too_big)
+        too_big = bool(limit) and decoder.size > limit
+        self._refused = self._refused or too_big
         if stored and not self._refused:
             yield Block(stored)
         if decoder.rest is None:
@@ -310,19 +288,18 @@ class Session:
         question = Close(self._sender, self._recipients, self._refused or looping)
         yield question
         if not question.answer and not question.refused:
-            yield b"250 ok %b\r\n" % question.accepted
-        elif looping:
-            yield LOOPING
-        elif too_big:
-            yield TOO_BIG
-        else:
-            yield (b"554 " if question.answer[:1] == b"D" else b"451 ") + question.answer[1:] + b"\r\n"
+            yield self.reply(b"250 ok %b" % question.accepted, b"2.0.0")
+            return
+        result = (b"554 " if question.answer[:1] == b"D" else b"451 ") + question.answer[1:]
+        refusal = LOOPING if looping else incoming.TOO_BIG if too_big else result
+        yield Refused(self._sender, None, refusal)
+        yield self.reply(refusal)
 
     def _leave(self) -> bytes:
         """Back to commands: the transaction is over.  Returns what came behind the mail."""
         assert self._data is not None and self._data.rest is not None
         rest = self._data.rest
-        self._data = self._sender = None
+        self._data = self._repair = self._sender = None
         self._recipients = []
         return rest
 

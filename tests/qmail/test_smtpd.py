@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import socket
 import subprocess
@@ -16,47 +17,35 @@ import pytest
 from qmail.core import queuetree
 from qmail.core.instance import Instance
 from tests.support import launchers
+from tests.support.storing import StoringHost
 
-TCP = {"TCPREMOTEIP": "192.0.2.7", "TCPREMOTEHOST": "client.example.net", "TCPLOCALHOST": "mx.example.org"}
 GREETING, BYE = b"220 mail.example.org ESMTP\r\n", b"221 mail.example.org\r\n"
 START = b"MAIL FROM:<a@b.example>\r\nRCPT TO:<x@mail.example.org>\r\nDATA\r\n"
 OK, GO = b"250 ok\r\n", b"354 go ahead\r\n"
 NO_CONTROLS = b"421 unable to read controls (#4.3.0)\r\n"
+REFUSED = re.compile(rb"qmail-smtpd: (192\.0\.2\.7|unknown) pid \d+:( from <[!-~]*>)?( to <[!-~]*>)? [45]\d\d [ -~]+")
 NO_GATEWAY = b"553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)\r\n"
-QUEUE = """#!/bin/sh
-cat >message.new; cat <&1 >envelope; printf %s "$TEXT" >&6; mv message.new message; exit ${STATUS-0}
-"""
 
 
-class Host:
-    """An instance with a queue program that stores what it gets in home, and exits as STATUS says."""
+class Host(StoringHost):
+    """A StoringHost with qmail-smtpd."""
 
     def __init__(self, home: Path) -> None:
-        self.home, self.control = home, home / "control"
-        self.control.mkdir()
-        self.set("me", "mail.example.org\n")
-        self.set("rcpthosts", "mail.example.org\n")
-        (home / "store").write_text(QUEUE)
-        (home / "store").chmod(0o755)
-        self.env = {**TCP, "QMAILHOME": str(home), "QMAILQUEUE": "store", "TEXT": ""}
-
-    def set(self, name: str, content: str | bytes) -> None:
-        (self.control / name).write_bytes(content.encode() if isinstance(content, str) else content)
-
-    def talk(self, data: bytes, **env: str) -> launchers.Result:
-        return launchers.run(launchers.ours("qmail-smtpd"), stdin=data, env={**self.env, **env})
+        super().__init__(home, "qmail-smtpd")
 
     def replies(self, data: bytes, **env: str) -> bytes:
-        """What comes between greeting and 221 when `data` is said; it must end with exit 0 and nothing on stderr."""
+        """What comes between greeting and 221 when `data` is said; it must end with exit 0, with a refusal in each line
+        of stderr."""
         done = self.talk(data + b"QUIT\r\n", **env)
-        assert (done.code, done.err) == (0, b"")
+        assert done.code == 0
+        assert all(REFUSED.fullmatch(line) for line in done.err.splitlines()), done.err
         assert done.out.startswith(GREETING) and done.out.endswith(BYE)
         return done.out[len(GREETING) : -len(BYE)]
 
     def taken(self, data: bytes, **env: str) -> tuple[bytes, bytes]:
         """Message and envelope that the queue program got."""
         self.replies(data, **env)
-        return (self.home / "message").read_bytes(), (self.home / "envelope").read_bytes()
+        return self.stored()
 
     def start(self, stdin: int, stdout: int) -> subprocess.Popen[bytes]:
         env = {"PATH": os.environ["PATH"], **self.env}
@@ -224,7 +213,9 @@ def test_the_reply_names_time_and_process_of_the_queue(host: Host) -> None:
     ],
 )
 def test_half_a_mail_is_never_queued(host: Host, data: bytes, replies: bytes) -> None:
-    assert host.talk(START + data) == launchers.Result(1, GREETING + OK * 2 + GO + replies, b"")
+    done = host.talk(START + data)
+    assert (done.code, done.out) == (1, GREETING + OK * 2 + GO + replies)
+    assert REFUSED.fullmatch(done.err.rstrip(b"\n")) if replies else done.err == b""
     envelope = host.home / "envelope"
     assert not envelope.exists() or envelope.read_bytes() == b""
 
@@ -314,6 +305,69 @@ def test_a_flood_of_recipients_ends_at_the_memory_limit(host: Host) -> None:
 
 
 # --- policy
+
+
+def test_a_refusal_is_logged_in_one_line_whatever_the_client_has_said(host: Host) -> None:
+    done = host.talk(
+        b"MAIL FROM:<a b\x1b[31m@\xff>\r\nRCPT TO:<\x07x@no.example>\r\nQUIT\r\n", TCPREMOTEIP="2001:db8::7"
+    )
+    line = rb"qmail-smtpd: 2001:db8::7 pid \d+: from <a_b_\[31m@_> to <_x@no\.example> 553 sorry, that domain isn't"
+    assert re.fullmatch(line + rb" in my list of allowed rcpthosts \(#5\.7\.1\)\n", done.err)
+    assert host.talk(START + b".\r\n", STATUS="82", TEXT="Dno\nno\x1b").err.endswith(b"from <a@b.example> 554 no?no?\n")
+
+
+def test_nothing_is_logged_where_the_log_is_the_client(host: Host) -> None:
+    ours, theirs = socket.socketpair()
+    env = {"PATH": os.environ["PATH"], **host.env}
+    process = subprocess.Popen([launchers.ours("qmail-smtpd")], stdin=theirs, stdout=theirs, stderr=theirs, env=env)
+    theirs.close()
+    ours.sendall(b"MAIL <>\r\nRCPT <x@no.example>\r\nQUIT\r\n")
+    assert receive(ours, lambda data: False) == GREETING + OK + NO_GATEWAY + BYE
+    assert process.wait() == 0
+
+
+def test_refusals_without_number_are_logged_a_hundred_times(host: Host) -> None:
+    lines = host.talk(b"MAIL <>\r\n" + b"RCPT <x@no.example>\r\n" * 1000).err.splitlines()
+    assert len(lines) == 100 and lines[99].endswith(b"(more is not logged)")
+
+
+@pytest.mark.parametrize(
+    ("control", "env", "replies"),
+    [
+        (None, {}, "reject"),
+        (None, {"BARELF": "normalize"}, "taken"),
+        ("normalize\n", {}, "taken"),
+        ("normalize\n", {"BARELF": "reject"}, "reject"),
+        (None, {"BARELF": "allow"}, "twice"),
+        ("allow\n", {}, "twice"),
+        (None, {"ALLOW_BARELF": ""}, "twice"),
+        (None, {"BARELF": "yes"}, "reject"),
+    ],
+)
+def test_bare_newlines_are_what_the_administrator_says(
+    host: Host, control: str | None, env: dict[str, str], replies: str
+) -> None:
+    if control:
+        host.set("barelf", control)
+    done = host.talk(START + b"a\n.\n" + START + b"b\r\n.\r\nQUIT\r\n", **env)
+    assert (b"none of reject, normalize, allow" in done.err) == (env.get("BARELF") == "yes")
+    accepted = done.out.count(b"\r\n250 ok 1")
+    assert (accepted, b"smtplf" in done.out) == {"reject": (0, True), "taken": (1, False), "twice": (2, False)}[replies]
+    if replies == "taken":
+        assert host.stored()[0].endswith(b"\na\n.\n" + START.replace(b"\r", b"") + b"b\n")
+
+
+def test_ehlo_offers_the_size_that_databytes_allows(host: Host) -> None:
+    said = b"EHLO x\r\nMAIL FROM:<a@b> SIZE=1001\r\nMAIL FROM:<a@b> SIZE=1000\r\nQUIT\r\n"
+    done = host.talk(said, DATABYTES="1000")
+    assert b"\r\n250-SIZE 1000\r\n" in done.out
+    too_big = b"552 5.3.4 sorry, that message size exceeds my databytes limit (#5.3.4)\r\n"
+    assert done.out.endswith(too_big + b"250 2.1.0 ok\r\n221 2.0.0 mail.example.org\r\n")
+
+
+def test_a_recipient_at_an_ipv6_address_of_ours_is_at_localiphost(host: Host) -> None:
+    _, envelope = host.taken(b"MAIL <>\r\nRCPT TO:<x@[IPv6:0:0::1]>\r\nDATA\r\n.\r\n")
+    assert envelope == b"F\0Tx@mail.example.org\0\0"
 
 
 def test_rcpthosts_that_is_empty_differs_from_none(host: Host) -> None:  # 33

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qmail.protocol import smtp_server as smtp
+from tests.support import mailworld
 
 GREETING = b"mail.example.org"
 START = b"MAIL FROM:<a@b.example>\r\nRCPT TO:<x@mail.example.org>\r\nDATA\r\n"
@@ -21,68 +22,27 @@ UNIMPLEMENTED = b"502 unimplemented (#5.5.1)\r\n"
 SYNTAX = b"555 syntax error (#5.5.4)\r\n"
 STRAY = b"451 See https://cr.yp.to/docs/smtplf.html.\r\n"
 
-Envelope = tuple[bytes, list[bytes], bytes]
 
+class World(mailworld.World):
+    """A world with IP addresses of its own."""
 
-class World:
-    """Answers a session's questions, and remembers what came of them."""
+    def __init__(self, *, own: frozenset[bytes] = frozenset((b"127.0.0.1", b"2001:db8::1")), **given: object) -> None:
+        super().__init__(**{"accepted": b"1795420376 qp 4675", **given})  # type: ignore[arg-type]
+        self.own = own
 
-    def __init__(
-        self,
-        *,
-        allowed: frozenset[bytes] = frozenset((b"mail.example.org",)),
-        own: frozenset[bytes] = frozenset((b"127.0.0.1",)),
-        queue: bool = True,
-        result: bytes = b"",
-    ) -> None:
-        self.allowed, self.own, self.queue, self.result = allowed, own, queue, result
-        self.helo: list[bytes | None] = []
-        self.mails: list[Envelope] = []
-        self.refused = 0
-        self.body = b""
-        self.code: int | None = None
-
-    def answer(self, event: smtp.Event) -> bytes:
-        if isinstance(event, bytes):
-            return event
-        if isinstance(event, smtp.Recipient):
-            _, at, domain = event.address.rpartition(b"@")
-            event.answer = not at or domain in self.allowed
-        elif isinstance(event, smtp.Own):
-            event.answer = event.ip in self.own
-        elif isinstance(event, smtp.Open):
-            event.answer, self.body = self.queue, b""
-            self.helo.append(event.helo)
-        elif isinstance(event, smtp.Block):
-            self.body += event.data
-        elif isinstance(event, smtp.Close):
-            event.answer, event.accepted = self.result, b"1795420376 qp 4675"
-            if event.refused:
-                event.answer = b"Zqq read error (#4.3.0)"
-                self.refused += 1
-            elif not self.result:
-                self.mails.append((event.sender, event.recipients, self.body))
-        else:
-            assert self.code is None, "a session ends once"
-            self.code = event.code
-        return b""
+    def other(self, event: object) -> None:
+        assert isinstance(event, smtp.Own)
+        event.answer = event.ip in self.own
 
 
 def say(session: smtp.Session, world: World, data: bytes) -> bytes:
-    return b"".join([world.answer(event) for event in session.receive(data)])
+    return world.say(session.receive, data)
 
 
 def converse(data: bytes, world: World | None = None, **given: object) -> bytes:
     """The replies to `data`; the same whether it comes whole, byte by byte, or in pieces."""
-    world = world or World()
-    twins = [World(allowed=world.allowed, own=world.own, queue=world.queue, result=world.result) for _ in range(2)]
-    replies = []
-    for who, size in zip((world, *twins), (len(data), 1, 7), strict=True):
-        session = smtp.Session(smtp.Settings(GREETING, **given))  # type: ignore[arg-type]
-        pieces = [data[at : at + size] for at in range(0, len(data), size or 1)]
-        replies.append(b"".join([say(session, who, piece) for piece in pieces]))
-        assert (replies[-1], who.mails, who.helo, who.code) == (replies[0], world.mails, world.helo, world.code)
-    return replies[0]
+    settings = smtp.Settings(GREETING, **given)  # type: ignore[arg-type]
+    return mailworld.converse(lambda: smtp.Session(settings).receive, data, world or World())
 
 
 def sender_of(line: bytes, **given: object) -> bytes:
@@ -108,7 +68,10 @@ def test_greeting_shows_the_whole_line() -> None:
 @pytest.mark.parametrize(
     ("data", "replies"),
     [
-        (b"EHLO foo\r\n", b"250-mail.example.org\r\n250-PIPELINING\r\n250 8BITMIME\r\n"),  # 2
+        (
+            b"EHLO foo\r\n",
+            b"250-mail.example.org\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SIZE 0\r\n250 ENHANCEDSTATUSCODES\r\n",
+        ),  # 2, and what is new
         (b"helo foo\nnoop\nQuIt\n", b"250 mail.example.org\r\n250 ok\r\n221 mail.example.org\r\n"),  # 3
         (b"EXPN x\r\nAUTH LOGIN\r\nSTARTTLS\r\n\r\n   NOOP\r\nMAILFROM:<>\r\n", UNIMPLEMENTED * 6),  # 4
         (
@@ -315,6 +278,119 @@ def test_data_ends_the_transaction_whatever_comes_of_it() -> None:  # 30
     assert converse(START + b".\r\nDATA\r\n") == OK * 2 + GO + TAKEN + MAIL_FIRST
     failure = b"451 qqt failure (#4.3.0)\r\n"
     assert converse(START + b"DATA\r\n", World(queue=False)) == OK * 2 + failure + MAIL_FIRST
+
+
+# --- what is new: for clients that say EHLO
+
+EHLO = b"EHLO x\r\n"
+
+
+def extended(data: bytes, world: World | None = None, **given: object) -> list[bytes]:
+    """The replies to what follows EHLO."""
+    return converse(EHLO + data, world, **given).partition(b"250 ENHANCEDSTATUSCODES\r\n")[2].split(b"\r\n")[:-1]
+
+
+@pytest.mark.parametrize(
+    ("data", "replies"),
+    [
+        (b"NOOP\r\nRSET\r\nHELP\r\n", [b"250 2.0.0 ok", b"250 2.0.0 flushed", b"214 2.0.0 notqmail home page: https://notqmail.org"]),
+        (b"VRFY x\r\nEXPN x\r\n", [b"252 2.5.0 send some mail, i'll try my best", b"502 5.5.1 unimplemented (#5.5.1)"]),
+        (b"DATA\r\nMAIL <>\r\nDATA\r\n", [b"503 5.5.1 MAIL first (#5.5.1)", b"250 2.1.0 ok", b"503 5.5.1 RCPT first (#5.5.1)"]),
+        (START + b".\r\nQUIT\r\n", [b"250 2.1.0 ok", b"250 2.1.5 ok", b"354 go ahead", b"250 2.0.0 ok 1795420376 qp 4675", b"221 2.0.0 mail.example.org"]),
+        (b"MAIL <>\r\nRCPT <x@no.example>\r\n", [b"250 2.1.0 ok", NO_GATEWAY[:4] + b"5.7.1 " + NO_GATEWAY[4:-2]]),
+        (b"MAIL <%b>\r\n" % (b"x" * 900), [b"555 5.5.4 syntax error (#5.5.4)"]),
+        (START + b"\n", [b"250 2.1.0 ok", b"250 2.1.5 ok", b"354 go ahead", b"451 4.5.2 See https://cr.yp.to/docs/smtplf.html."]),
+        (b"HELO x\r\nNOOP\r\n", [b"250 mail.example.org", b"250 ok"]),
+        (b"EHLO y\r\nNOOP\r\n", [b"250-mail.example.org", b"250-PIPELINING", b"250-8BITMIME", b"250-SIZE 0", b"250 ENHANCEDSTATUSCODES", b"250 2.0.0 ok"]),
+    ],
+)  # fmt: skip
+def test_who_says_ehlo_gets_a_status_code_in_front_of_the_text(data: bytes, replies: list[bytes]) -> None:
+    assert extended(data) == replies
+
+
+@pytest.mark.parametrize(
+    ("result", "reply"),
+    [
+        (b"Zqq crashed (#4.3.0)", b"451 4.3.0 qq crashed (#4.3.0)"),
+        (b"Dno (#5.7.1)", b"554 5.7.1 no (#5.7.1)"),
+        (b"Dno (#4.7.1)", b"554 5.0.0 no (#4.7.1)"),
+        (b"Dno (#5.7)", b"554 5.0.0 no (#5.7)"),
+        (b"Dno", b"554 5.0.0 no"),
+        (b"Zlater (#4.x.1) (#4.99999.1234)", b"451 4.0.0 later (#4.x.1) (#4.99999.1234)"),
+    ],
+)
+def test_a_queue_programs_own_text_gets_a_code_of_the_right_class(result: bytes, reply: bytes) -> None:
+    assert extended(START + b".\r\n", World(result=result))[-1] == reply
+
+
+@pytest.mark.parametrize(
+    ("parameters", "databytes", "fits"),
+    [
+        (b"SIZE=100", 100, True),
+        (b"SIZE=101", 100, False),
+        (b"BODY=8BITMIME size=101 X=Y", 100, False),
+        (b"SIZE=5 SIZE=101", 100, False),
+        (b"SIZE=101 SIZE=5", 100, True),
+        (b"SIZE=99999999999999999999999", 100, False),
+        (b"SIZE=101", 0, True),
+        (b"SIZE= SIZE=x SIZE SIZE=-1 SIZE=1e9 XSIZE=500", 100, True),
+        (b"SIZE=101", 100, False),
+    ],
+)
+def test_a_mail_that_says_it_is_too_big_is_refused_before_it_comes(
+    parameters: bytes, databytes: int, fits: bool
+) -> None:
+    world = World()
+    line = b"MAIL FROM:<a@b> %b\r\n" % parameters
+    refusal = b"552 5.3.4 " + TOO_BIG[4:-2]
+    assert extended(line, world, databytes=databytes) == [b"250 2.1.0 ok" if fits else refusal]
+    assert world.refusals == ([] if fits else [(b"a@b", None, TOO_BIG[:-2])])
+    assert converse(b"HELO x\r\n" + line, databytes=databytes).endswith(b"\r\n" + OK)
+
+
+def test_a_mail_that_is_too_big_leaves_the_transaction_alone() -> None:
+    data = b"MAIL <a>\r\nRCPT <b>\r\nMAIL <c> SIZE=200\r\nDATA\r\n.\r\n"
+    world = World()
+    assert extended(data, world, databytes=100)[-1] == b"250 2.0.0 ok 1795420376 qp 4675"
+    assert world.mails == [(b"a", [b"b"], b"")]
+
+
+@pytest.mark.parametrize(
+    ("host", "ours"),
+    [(b"[IPv6:2001:db8::1]", True), (b"[ipv6:2001:DB8:0::0001]", True), (b"[IPv6:2001:db8::2]", False),
+     (b"[2001:db8::1]", False), (b"[IPv6:127.0.0.1]", False), (b"[IPv6:]", False), (b"[IPv6:x:y]", False)],
+)  # fmt: skip
+def test_ipv6_literals_are_read(host: bytes, ours: bool) -> None:
+    assert sender_of(b"MAIL <z@%b>" % host, localiphost=b"m.example") == (b"z@m.example" if ours else b"z@" + host)
+
+
+# --- recipients that are looked for, and the log
+
+NOBODY = b"550 sorry, no mailbox here by that name. (#5.1.1)"
+
+
+def test_a_recipient_is_refused_as_the_answer_says_and_the_others_stay() -> None:
+    world = World(verdicts={b"no@mail.example.org": NOBODY, b"later": b"451 who knows (#4.3.0)"})
+    data = b"MAIL <s>\r\nRCPT <no@mail.example.org>\r\nRCPT <later>\r\nRCPT <x>\r\nDATA\r\n.\r\n"
+    assert converse(data, world) == OK + NOBODY + b"\r\n451 who knows (#4.3.0)\r\n" + OK + GO + TAKEN
+    assert world.mails == [(b"s", [b"x"], b"")]
+    assert world.refusals == [(b"s", b"no@mail.example.org", NOBODY), (b"s", b"later", b"451 who knows (#4.3.0)")]
+
+
+@pytest.mark.parametrize(
+    ("data", "given", "refusal"),
+    [
+        (b"MAIL <a@b>\r\nRCPT <x>\r\n", {"badmailfrom": frozenset((b"@b",))}, (b"a@b", b"x", BMF[:-2])),
+        (b"MAIL <a@b>\r\nRCPT <x@c>\r\n", {}, (b"a@b", b"x@c", NO_GATEWAY[:-2])),
+        (START + b"long\r\n.\r\n", {"databytes": 3}, (b"a@b.example", None, b"552 sorry, that message size exceeds my databytes limit (#5.3.4)")),
+        (START + b"x\n", {}, (b"a@b.example", None, STRAY[:-2])),
+        (START + b"delivered\r\n" * 100 + b".\r\n", {}, (b"a@b.example", None, b"554 too many hops, this message is looping (#5.4.6)")),
+    ],
+)  # fmt: skip
+def test_every_refusal_is_told_for_the_log(data: bytes, given: dict[str, object], refusal: tuple[object, ...]) -> None:
+    world = World()
+    converse(data, world, **given)
+    assert world.refusals == [refusal]
 
 
 # --- every state and verb
