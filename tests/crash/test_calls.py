@@ -23,7 +23,7 @@ from qmail.local import main as qmail_local
 from qmail.queue import main as qmail_queue
 from tests.crash.interpose import Nth, interposed
 from tests.crash.machine import Machine, make_home
-from tests.crash.mail import MAILDIR, MBOX, SENDER, Message, age, forbidden, judge, states
+from tests.crash.mail import MAILDIR, MBOX, NOBODY, SENDER, Message, age, forbidden, judge, states
 from tests.crash.sending import qmail_send
 from tests.crash.size import FULL, SEED
 from tests.support import queues
@@ -32,7 +32,12 @@ from ucspi.core import chain
 SHM = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 ERRORS = {"stop": None, "EIO": errno.EIO, "ENOSPC": errno.ENOSPC, "EINTR": errno.EINTR, "EMFILE": errno.EMFILE}
 DEADLINE = 20  # seconds for one run in a child
-MESSAGES = [Message("one"), Message("two", (MAILDIR, MBOX), 70000)]
+MESSAGES = [
+    Message("one"),
+    Message("two", (MAILDIR, MBOX), 70000),
+    Message("straight", (MAILDIR,)),
+    Message("back", (NOBODY,)),
+]
 ANSWERED = 77  # exit code of a child that did all it was asked
 
 

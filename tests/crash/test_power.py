@@ -14,7 +14,7 @@ import pytest
 from tests.crash.disk import Disk, Event, Recorder, rebuild, wipe
 from tests.crash.interpose import interposed
 from tests.crash.machine import Machine, make_home
-from tests.crash.mail import BOUNCING, MAILDIR, Message, Verdict, age, judge, states
+from tests.crash.mail import BOUNCING, MAILDIR, NOBODY, Message, Verdict, age, judge, states
 from tests.crash.size import SEED, STATES
 
 SHM = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
@@ -23,6 +23,8 @@ MESSAGES = [
     Message("two", (MAILDIR, *BOUNCING), 3000),
     Message("long", size=150000),
     Message("four", BOUNCING),
+    Message("straight", (MAILDIR,)),
+    Message("back", (NOBODY,)),
 ]
 
 
@@ -33,11 +35,11 @@ def directory() -> Iterator[Path]:
 
 
 def record(home: Path) -> list[Event]:
-    """All that a machine does with some messages: two at once, two when it has just begun to deliver."""
+    """All that a machine does with some messages, two at once."""
     recorder = Recorder(home)
     with interposed(recorder):
         machine = Machine(home, lambda text: recorder.mark("sent", text))
-        for group in (MESSAGES[:2], MESSAGES[2:]):
+        for group in (MESSAGES[:2], MESSAGES[2:4], MESSAGES[4:]):
             for message in group:
                 assert machine.submit(message)
                 recorder.mark("accepted", message.name)
