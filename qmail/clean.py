@@ -21,6 +21,7 @@ PROGRAM = Program("qmail-clean", __doc__, title=True)
 
 SHORTEST, LONGEST = 6, 99  # bytes in a command, without its 0x00
 BETWEEN_PIDS = 31  # commands between two looks into pid/
+BETWEEN_WALKS = 76431  # seconds between two looks into intd/; as qmail-send's walks through mess/
 
 
 def qmail_clean(call: Call) -> int:
@@ -28,7 +29,7 @@ def qmail_clean(call: Call) -> int:
     queue = Queue(instance.of(call.env).queue)
     if not os.path.isdir(queue.path):
         return 111
-    queuefiles.remove_old_pids(queue, int(time.time()))
+    next_walk = _tidy(queue, 0)
     patience, rest = BETWEEN_PIDS, b""
     while block := _read():
         *commands, rest = (rest + block).split(b"\0")
@@ -36,7 +37,7 @@ def qmail_clean(call: Call) -> int:
         answers = b""
         for command in commands:
             if patience == 0:
-                queuefiles.remove_old_pids(queue, int(time.time()))
+                next_walk = _tidy(queue, next_walk)
                 patience = BETWEEN_PIDS
             patience -= 1
             answers += answer(queue, command)
@@ -45,6 +46,16 @@ def qmail_clean(call: Call) -> int:
         except OSError:
             return 100
     return 0
+
+
+def _tidy(queue: Queue, next_walk: int) -> int:
+    """Look into pid/, and now and then into intd/, which may be large; returns when that is due again."""
+    now = int(time.time())
+    queuefiles.remove_old_pids(queue, now)
+    if now < next_walk:
+        return next_walk
+    queuefiles.remove_old_envelopes(queue, now)
+    return now + BETWEEN_WALKS
 
 
 def answer(queue: Queue, command: bytes) -> bytes:

@@ -5,18 +5,18 @@
     intd/<N>  todo/<N>         the envelope being written, and (a second link) finished
     lock/trigger               FIFO that wakes qmail-send
 
-A message is ours from the instant its todo link lasts, and not before.  This module and queuefiles, which holds what
-qmail-send and qmail-clean do later, are the only ones that create, link, fsync or unlink there.  The order of those
-calls is what a crash cannot break; each order has its reason beside it."""
+A message is ours from the instant its todo link lasts, and not before.  This module, numbering, and queuefiles, which
+holds what qmail-send and qmail-clean do later, are the only ones that create, link, fsync or unlink there.  The order
+of those calls is what a crash cannot break; each order has its reason beside it."""
 
 from __future__ import annotations
 
 import errno
 import os
 import time
-from _thread import get_native_id
 
-from qmail.core import envelope
+from qmail.core import envelope, numbering
+from qmail.core.numbering import Refused as Refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,13 +27,6 @@ SPLIT = 23  # subdirectories of mess, info, local and remote; conf-split
 DEATH = 24 * 3600  # a reception that lasts longer ends itself: must stay below OSSIFIED
 OSSIFIED = 36 * 3600  # a file without todo or info that is older has no writer any more, and goes
 BLOCK = 65536  # bytes gathered for one write: a usual message is one
-TRIES = 9  # names tried in pid/
-
-EXCLUSIVE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-# Below one of mess/'s directories, whichever, and named later: so the inodes come from the block groups of all of them
-# (queuetree.spread), where a flat pid/ and intd/ would wear out one.  ext4 without a journal gives no inode out again
-# for some minutes, and walks past all it has just freed in a group at every file it makes there.
-UNNAMED = os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC
 
 
 class Queue:
@@ -149,14 +142,6 @@ class Trigger:
             self.fd = -1
 
 
-class Refused(Exception):
-    """The message was not queued; `code` is qmail-queue's exit code for the reason."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(code)
-        self.code = code
-
-
 class Caller:
     """Who hands in a message: real uid and pid, and how the Received line puts it (`by uid 1008`)."""
 
@@ -181,8 +166,7 @@ class Arrival:
         self._death = time.monotonic() + DEATH
         self._mess = self._intd = -1
         self._buffer, self._buffered = [received], len(received)
-        if not self._place():
-            self._place_from_pid()
+        self._mess, self.n = numbering.new_message(queue)
         self._fd = self._mess
 
     def write(self, data: bytes) -> None:
@@ -199,7 +183,7 @@ class Arrival:
         self._sync_directory(self._queue.at(b"mess/%d" % (self.n % SPLIT)))
         try:
             # To S3.  Exclusive: an envelope left by an older message of this number is not ours to overwrite.
-            self._intd = self._open_envelope()
+            self._intd = numbering.new_envelope(self._queue, self.n)
         except OSError:
             self._leave(65)
         self._fd = self._intd
@@ -247,76 +231,6 @@ class Arrival:
     def leave(self) -> None:
         """Close the files.  Before commit() that leaves them to the clean-up after 36 hours, as with a bad envelope."""
         self._close()
-
-    def _place(self) -> bool:
-        """To state S2, mess/N, in one step where the file system makes files without names.  False: it does not."""
-        try:
-            os.stat(self._queue.at(b"pid"))  # without pid/ this is no queue
-            self._mess = self._create(self._queue.at(b"mess/%d" % (time.monotonic_ns() // 1000 % SPLIT)), UNNAMED)
-            self.n = os.fstat(self._mess).st_ino
-            _name(self._mess, self._queue.mess(self.n))
-            return True
-        except OSError:
-            self._close()
-            return False
-
-    def _place_from_pid(self) -> None:
-        """The same by way of a name in pid/, as the original does it."""
-        name = self._number()
-        try:
-            # To state S2: mess/ holds a file that is its own number, and it got that number before that name, so
-            # no two messages ever claim one.  A crash before this leaves an empty file in pid/.
-            os.link(name, self._queue.mess(self.n))
-        except OSError:
-            self._leave(64)  # with the file in pid/; qmail-clean takes it after 36 hours
-        try:
-            os.unlink(name)
-        except OSError:
-            self._leave(63)
-
-    def _open_envelope(self) -> int:
-        path = self._queue.intd(self.n)
-        try:
-            fd = self._create(self._queue.at(b"mess/%d" % (self.n % SPLIT)), UNNAMED)
-            try:
-                _name(fd, path)
-                return fd
-            except OSError:
-                os.close(fd)
-        except OSError:
-            pass
-        return self._create(path)
-
-    def _number(self) -> bytes:
-        # The kernel's thread id: the pid in a process with one thread, and different in all threads of qmail-queued.
-        stem = self._queue.at(b"pid/%d.%d." % (get_native_id(), time.time()))
-        for seq in range(1, TRIES + 1):
-            name = b"%b%d" % (stem, seq)
-            try:
-                self._mess = self._create(name)
-                self.n = os.fstat(self._mess).st_ino
-                return name
-            except OSError:
-                self._close()
-        self._leave(self._why_no_number())
-
-    def _why_no_number(self) -> int:
-        # Looked at only now, so that a queue in order is not asked.
-        if not os.path.isdir(os.path.dirname(self._queue.path)):
-            return 61
-        return 63 if os.path.isdir(self._queue.path) else 62
-
-    def _create(self, path: bytes, how: int = EXCLUSIVE) -> int:
-        fd = os.open(path, how, 0o644)
-        try:
-            # qmail-send and qmail-remote read it as others, whatever umask the caller has.
-            os.fchmod(fd, 0o644)
-            if self._queue.owner is not None:
-                os.fchown(fd, self._queue.owner, -1)
-        except OSError:
-            os.close(fd)
-            raise
-        return fd
 
     def _flush(self) -> None:
         data = b"".join(self._buffer)
@@ -385,12 +299,6 @@ def _receive(arrival: Arrival, message: Iterable[bytes], blocks: Iterable[bytes]
             arrival.commit()
             return
     raise OSError(errno.EIO, "envelope ends early")
-
-
-def _name(fd: int, path: bytes) -> None:
-    """Give an UNNAMED file its name.  Raises OSError, FileExistsError too."""
-    # Not by link(2), which would make a link to the symbolic link: a source directory makes it linkat(2).
-    os.link(b"/proc/self/fd/%d" % fd, path, src_dir_fd=fd)
 
 
 def sync_directory(path: bytes) -> None:

@@ -15,7 +15,8 @@ import os
 from functools import partial
 
 from qmail.core import envelope
-from qmail.core.queuedir import BLOCK, EXCLUSIVE, OSSIFIED, Queue, sync_directory
+from qmail.core.numbering import EXCLUSIVE
+from qmail.core.queuedir import BLOCK, OSSIFIED, Queue, sync_directory
 from ucspi.core import scan, streams
 
 TYPE_CHECKING = False
@@ -317,6 +318,36 @@ def is_leftover(queue: Queue, n: int, now: int) -> bool:
         return False
 
 
+def is_orphan(queue: Queue, kind: bytes, n: int, now: int) -> bool:
+    """True if a file of local, remote or bounce is old and belongs to no message at all.
+
+    A crash of the system may bring back what had been removed.  mtime, which for local and remote is the next attempt:
+    after that, too, 36 hours are a long time."""
+    try:
+        old = now > int(os.stat(queue.at(_name(queue, kind, n))).st_mtime) + OSSIFIED
+        return old and _is_gone(queue, n) and not exists(queue.info(n))
+    except OSError:
+        return False
+
+
+def remove_orphan(queue: Queue, kind: bytes, n: int) -> None:
+    """Unlink one.  Best effort: it is come across again."""
+    try:
+        os.unlink(queue.at(_name(queue, kind, n)))
+    except OSError:
+        pass
+
+
+def _name(queue: Queue, kind: bytes, n: int) -> bytes:
+    return queue.split_name(kind, n) if kind in (LOCAL, REMOTE) else queue.flat_name(kind, n)
+
+
+def _is_gone(queue: Queue, n: int) -> bool:
+    """Is there no message n, neither here nor in todo?  Raises OSError: also where mess/ is not there to tell."""
+    os.stat(os.path.dirname(queue.mess(n)))
+    return not (exists(queue.mess(n)) or exists(queue.todo(n)))
+
+
 def remove_message(queue: Queue, n: int) -> None:
     """qmail-clean's `foop`: from S2 or S3 to S1.  Raises OSError; then the second file was not tried.
 
@@ -343,11 +374,21 @@ def remove_todo(queue: Queue, n: int) -> None:
 
 def remove_old_pids(queue: Queue, now: int) -> None:
     """Unlink what receptions that died early left in pid/.  Errors do not matter: it is tried again."""
+    _remove_old(queue.at(b"pid"), now, lambda name: True)
+
+
+def remove_old_envelopes(queue: Queue, now: int) -> None:
+    """Unlink what a crash of the system brought back in intd/ when the message was gone: it keeps a number occupied."""
+    numbered = scan.is_number
+    _remove_old(queue.at(b"intd"), now, lambda name: numbered(name) and _is_gone(queue, scan.number(name)))
+
+
+def _remove_old(directory: bytes, now: int, wanted: Callable[[bytes], bool]) -> None:
     try:
-        with os.scandir(queue.at(b"pid")) as entries:
+        with os.scandir(directory) as entries:
             for entry in entries:
                 try:
-                    if int(entry.stat(follow_symlinks=False).st_atime) + OSSIFIED <= now:
+                    if int(entry.stat(follow_symlinks=False).st_atime) + OSSIFIED <= now and wanted(entry.name):
                         os.unlink(entry.path)
                 except OSError:
                     continue

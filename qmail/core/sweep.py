@@ -1,7 +1,8 @@
 """The clean-up of what receptions left behind that never came to an end.  qmail-send(8), INTERNALS S2 and S3.
 
 All of mess/ is walked through, at start and then about once a day, a few names a turn.  What is older than any
-reception lasts and belongs to no message is given to qmail-clean."""
+reception lasts and belongs to no message is given to qmail-clean.  What a crash of the
+system brings back in local/, remote/ and bounce/ when the message is long gone is removed here."""
 
 from __future__ import annotations
 
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
 
 PERIOD = 76431  # seconds from the end of one walk to the next
 SLICE = 50  # names in a turn: a stat(2) each
+MESS = b"mess"
+WALK = (
+    *((MESS, b"mess/%d" % split) for split in range(SPLIT)),
+    *((kind, b"%b/%d" % (kind, split)) for kind in (b"local", b"remote") for split in range(SPLIT)),
+    (b"bounce", b"bounce"),
+)
 
 
 class Sweep:
@@ -24,7 +31,7 @@ class Sweep:
 
     def __init__(self, queue: Queue, cleaner: Cleaner, log: logline.Log, now: int) -> None:
         self._queue, self._cleaner, self._log = queue, cleaner, log
-        self._split = 0
+        self._place = 0
         self._numbers: Iterator[int] | None = None
         self._next = now
 
@@ -42,19 +49,31 @@ class Sweep:
                 break
             number = self._take()
             if number is None:
-                if not self._advance(now):
-                    break
-            elif queuefiles.is_leftover(self._queue, number, now):
+                if not self._advance(now) or old:
+                    break  # what is gone must be gone before its other files are judged
+            elif self._is_rubbish(number, now):
                 old.append(b"foop/%d" % number)
         if old:
             self._cleaner.clean(old)
 
+    def _is_rubbish(self, number: int, now: int) -> bool:
+        """Is this one for qmail-clean?"""
+        kind = WALK[self._place][0]
+        if kind == MESS:
+            return queuefiles.is_leftover(self._queue, number, now)
+        if queuefiles.is_orphan(self._queue, kind, number, now):
+            queuefiles.remove_orphan(self._queue, kind, number)
+        return False
+
     def _open(self, now: int) -> bool:
-        name = b"mess/%d" % self._split
+        kind, name = WALK[self._place]
         try:
             self._numbers = queuefiles.numbers(self._queue, name)
             return True
         except OSError:
+            if kind != MESS:
+                self._numbers = iter(())  # what is missing has nothing to be removed
+                return True
             self._log(logline.alert(b"unable to opendir %b, sleeping..." % name))
             self._next = now + logline.PATIENCE
             return False
@@ -68,9 +87,9 @@ class Sweep:
     def _advance(self, now: int) -> bool:
         """On to the next directory; False at the end of the walk."""
         self._numbers = None
-        self._split += 1
-        if self._split < SPLIT:
+        self._place += 1
+        if self._place < len(WALK):
             return True
-        self._split = 0
+        self._place = 0
         self._next = now + PERIOD
         return False

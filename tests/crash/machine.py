@@ -71,6 +71,7 @@ class Cleaner:
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
         queuefiles.remove_old_pids(queue, int(time.time()))
+        queuefiles.remove_old_envelopes(queue, int(time.time()))
 
     def clean(self, names: list[bytes]) -> list[bool]:
         return [answer(self._queue, name) == b"+" for name in names]

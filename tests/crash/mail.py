@@ -121,7 +121,7 @@ def _allowed(kinds: frozenset[str]) -> bool:
 
 def age(queue: Path, seconds: int = 37 * 3600) -> None:
     """Let everything in the queue become older than any reception lasts."""
-    for kind in ("pid", "mess", "intd"):
+    for kind in ("pid", "mess", "intd", "local", "remote", "bounce"):
         for path in (queue / kind).rglob("*"):
             if path.is_file():
                 status = path.stat()

@@ -79,6 +79,15 @@ def test_old_files_in_pid_go_at_the_start_and_young_ones_stay(home: Instance) ->
     assert not old.exists() and young.exists()
 
 
+def test_old_envelopes_of_messages_that_are_gone_go_at_the_start(home: Instance) -> None:
+    gone, young, queued, receiving = place(home, "intd/46", "intd/47", "intd/48", "intd/49")
+    place(home, "todo/48", "mess/3/49")
+    for path, age in ((gone, OSSIFIED), (young, OSSIFIED - 60), (queued, OSSIFIED), (receiving, OSSIFIED)):
+        os.utime(path, (time.time() - age, time.time()))
+    talk(home, b"")
+    assert [path.exists() for path in (gone, young, queued, receiving)] == [False, True, True, True]
+
+
 def test_nobody_to_answer_is_100_and_no_queue_111(home: Instance) -> None:
     env = {b"QMAILHOME": home.home}
     read_end, write_end = os.pipe()

@@ -62,5 +62,8 @@ def pull(home: Path) -> None:
         fd = os.open(home / "queue" / "lock" / "trigger", os.O_WRONLY | os.O_NONBLOCK)
     except OSError:
         return
-    os.write(fd, b"\0")
+    try:
+        os.write(fd, b"\0")
+    except BrokenPipeError:
+        pass  # just being reopened: it wakes all the same
     os.close(fd)

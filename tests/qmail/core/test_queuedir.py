@@ -176,3 +176,28 @@ def test_a_name_taken_in_pid_is_not_a_number_twice(home: Instance, monkeypatch: 
     for one in (first, second):
         one.discard()
     assert list(queues.files(home)) == ["pid"]
+
+
+@pytest.mark.parametrize("unnamed", [True, False])
+def test_a_number_that_todo_still_names_is_not_taken(
+    home: Instance, monkeypatch: pytest.MonkeyPatch, unnamed: bool
+) -> None:
+    """Else qmail-send, which finds todo/N, would send what is half received to the recipients of that other message."""
+    if not unnamed:
+        without_unnamed_files(monkeypatch)
+    queue = Queue(home.queue)
+    real_fstat, stale = os.fstat, list[int]()
+
+    def fstat(fd: int) -> os.stat_result:
+        about = real_fstat(fd)
+        if stat.S_ISREG(about.st_mode) and not stale:
+            stale.append(about.st_ino)
+            Path(os.fsdecode(queue.todo(about.st_ino))).write_bytes(b"Fold@x\0Tvictim@y\0")
+        return about
+
+    monkeypatch.setattr(os, "fstat", fstat)
+    new = arrival(home)
+    assert stale and new.n != stale[0]
+    assert not os.path.exists(queue.mess(stale[0]))
+    receive(new, [b"x"], [b"Fa@b\0\0"])
+    assert os.path.exists(queue.todo(new.n))

@@ -145,6 +145,38 @@ def test_only_old_messages_that_nothing_points_at_are_leftovers(
     assert queuefiles.is_leftover(queue, N, now) is leftover
 
 
+@pytest.mark.parametrize("kind", [b"local", b"remote", b"bounce"])
+@pytest.mark.parametrize(
+    ("age", "beside", "orphan"),
+    [
+        (OSSIFIED + 1, None, True),
+        (OSSIFIED, None, False),
+        (-3600, None, False),
+        (OSSIFIED + 1, "mess", False),
+        (OSSIFIED + 1, "info", False),
+        (OSSIFIED + 1, "todo", False),
+    ],
+)
+def test_only_old_files_of_no_message_are_orphans(
+    queue: Queue, kind: bytes, age: int, beside: str | None, orphan: bool
+) -> None:
+    now = 1795421752
+    os.utime(write(getattr(queue, kind.decode())(N)), (now, now - age))
+    if beside is not None:
+        write(getattr(queue, beside)(N))
+    assert queuefiles.is_orphan(queue, kind, N, now) is orphan
+
+
+def test_where_there_is_no_mess_directory_nothing_is_an_orphan(queue: Queue) -> None:
+    """It may be a file system that is not mounted yet."""
+    os.utime(write(queue.bounce(N)), (0, 0))
+    os.utime(write(queue.intd(N)), (0, 0))
+    os.rmdir(os.path.dirname(queue.mess(N)))
+    assert not queuefiles.is_orphan(queue, b"bounce", N, 1795421752)
+    queuefiles.remove_old_envelopes(queue, 1795421752)
+    assert os.path.exists(queue.intd(N))
+
+
 def test_what_cannot_be_judged_stays(queue: Queue) -> None:
     os.utime(write(queue.mess(N)), (0, 0))
     os.rmdir(os.path.dirname(queue.info(N)))
