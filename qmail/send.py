@@ -163,6 +163,7 @@ class Send:
             self._reread()
         if self.signals.take(signal.SIGALRM):
             self.backlog.all_now(now)
+        self._exiting()  # TERM that came with a report came before it: the status line has to say so
         for channel in self.channels:
             if channel.write_fd in ready:
                 channel.flush()

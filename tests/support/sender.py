@@ -58,7 +58,7 @@ class Sender:
         """The next lines of the log, all of them."""
         wanted = b"".join(line + b"\n" for line in lines)
         self.wait(lambda: len(self.log) - self.seen >= len(wanted) or not wanted.startswith(self.log[self.seen :]))
-        assert self.log[self.seen : self.seen + len(wanted)] == wanted
+        assert self.log[self.seen : self.seen + len(wanted)] == wanted, self.log
         self.seen += len(wanted)
 
     def until(self, line: bytes) -> None:
