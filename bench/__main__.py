@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import connections, messages, relay, startup, ucspi
+from bench import connections, messages, relay, scale, startup, ucspi
 
 SECTIONS = {
     "greeting": connections.greeting,
@@ -24,6 +24,8 @@ SECTIONS = {
     "lists": ucspi.lists,
     "streams": ucspi.streams,
     "multilog": ucspi.logs,
+    "burst": scale.burst,
+    "queued": scale.queued,  # the last, for it leaves the disk with much to tidy up
 }
 
 

@@ -25,7 +25,7 @@ def inject(port: int, messages: int = MESSAGES, recipient: str = "demo@localhost
     return time.monotonic() - start
 
 
-def _delivered(new: Path, messages: int, seconds: float = 120) -> None:
+def delivered_all(new: Path, messages: int, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not new.is_dir() or len(os.listdir(new)) < messages:
         if time.monotonic() > deadline:
@@ -83,5 +83,5 @@ def _through(port: int, new: Path) -> float:
     """Seconds from the first connection to the last file in `new`."""
     start = time.monotonic()
     inject(port)
-    _delivered(new, MESSAGES)
+    delivered_all(new, MESSAGES)
     return time.monotonic() - start

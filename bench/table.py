@@ -30,3 +30,14 @@ class Table:
             shown = f"{figure:,.0f}" if figure >= 100 else f"{figure:,.1f}"
             lines.append(f"| {what}{' (' + note + ')' if note else ''} | {shown} | {ratio} |")
         return "\n".join(lines) + "\n"
+
+
+class Tables:
+    """Several that were measured together."""
+
+    def __init__(self, tables: list[Table]) -> None:
+        self.tables = tables
+
+    def markdown(self) -> str:
+        """One below the other."""
+        return "\n".join(table.markdown() for table in self.tables)
