@@ -12,7 +12,8 @@ import os
 import stat
 
 from qmail.core import queuecheck
-from qmail.core.queuedir import EXCLUSIVE, sync_directory
+from qmail.core.numbering import EXCLUSIVE
+from qmail.core.queuedir import sync_directory
 from qmail.core.queuescan import ASIDE, KINDS, RENUMBERED, Scan
 from qmail.core.queuetree import TCPTO_SIZE
 from ucspi.core import streams
