@@ -62,25 +62,25 @@ class Base64(Content):
         self._rest = b""
 
     def feed(self, data: bytes) -> None:
-        data = self._rest + data.translate(None, _NOT_BASE64)
-        whole = len(data) & ~3
-        self._rest = data[whole:]
-        self._decode(data[:whole])
+        # Padding ends a piece, and what follows it is a piece of its own: a decoder alone would stop there.
+        first, *others = (self._rest + data.translate(None, _NOT_BASE64)).split(b"=")
+        if others:
+            self._piece(first)
+            for piece in filter(None, others[:-1]):
+                self._piece(piece)
+            first = others[-1]
+        whole = len(first) & ~3
+        self._rest = first[whole:]
+        self._take(binascii.a2b_base64(first[:whole]))
 
     def end(self) -> None:
-        self._decode(self._rest + b"=" * (-len(self._rest) % 4))
+        self._piece(self._rest)
         super().end()
 
-    def _decode(self, data: bytes) -> None:
-        # Each piece by itself: after a padded one a decoder would stop, and what follows would not be seen.
-        while data:
-            pad = data.find(b"=")
-            piece = data if pad < 0 else data[: (pad & ~3) + 4]
-            try:
-                self._take(binascii.a2b_base64(piece))
-            except ValueError:
-                pass  # a lone letter, or nothing but padding
-            data = b"" if pad < 0 else data[len(piece) :].lstrip(b"=")
+    def _piece(self, letters: bytes) -> None:
+        if len(letters) % 4 == 1:
+            letters = letters[:-1]  # six bits are no byte
+        self._take(binascii.a2b_base64(letters + b"=" * (-len(letters) % 4)))
 
 
 class QuotedPrintable(Content):

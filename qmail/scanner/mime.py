@@ -135,8 +135,8 @@ class Walker:
         if b"\0" in line or b"\r" in line.removesuffix(b"\r\n"):
             self.troubles.add(BAD_BYTES)
         if self._header_size + len(line) > HEADER:
-            self.troubles.add(TOO_LONG)
-            return
+            self._end_header()  # what there is counts
+            return self._stop(TOO_LONG)
         self._header_size += len(line)
         if self._header and (not starts or line[:1] in (b" ", b"\t")):
             self._header[-1].append(line)
