@@ -9,7 +9,7 @@ from __future__ import annotations
 import _socket
 
 from qmail.core import mx
-from ucspi.core import resolver
+from ucspi.core import dnsname, resolver
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ class SystemAnswers(mx.Answers):
 
     def pointers(self, address: bytes) -> list[bytes]:
         """Names of an address, spelt as in their PTR records; unusual bytes are escaped as in a zone file."""
-        return [record.target.to_text(True).encode() for record in self._ask(resolver.reverse_name(address), "PTR")]  # type: ignore[attr-defined]
+        records = self._ask(dnsname.reverse_name(address), "PTR")
+        return [record.target.to_text(True).encode() for record in records]  # type: ignore[attr-defined]
 
     def texts(self, name: bytes) -> list[bytes]:
         """The strings of the TXT records of `name`."""
