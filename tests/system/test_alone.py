@@ -223,6 +223,7 @@ ALONE: dict[str, tuple[str, bytes, bytes | re.Pattern[bytes], int]] = {
         b"quarantine: fatal: x: not in quarantine\n",
         100,
     ),
+    "qmail-report": ("qmail-report --json | grep -c seconds", b"", b"1\n", 0),
     "setforward": ("setforward c t; printforward <c", b"A@b: c@d;", b"a@b:\n, &c@d\n;\n", 0),
     "printforward": ("printforward 2>&1", b"", b"printmaillist: fatal: bad database format\n", 100),
     "fastforward": (

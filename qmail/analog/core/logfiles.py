@@ -1,0 +1,130 @@
+"""Logs read and matched up in a process of their own, so that who counts has the other core.  qmail-report(1).
+
+Files are read in the order given, as one log; one that gzip made is unpacked."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from ucspi.core import errtext, streams
+from ucspi.core.failure import TemporaryFailure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import BinaryIO
+
+BLOCK = 1 << 18
+GZIP = b"\x1f\x8b"
+STDIN = b"-"
+
+
+class Matched:
+    """What the other process sends: iterate over it first, then ask."""
+
+    def __init__(self, names: Sequence[bytes], progress: bool) -> None:
+        """`progress`: show on descriptor 2 how far it is."""
+        self._output, output = os.pipe()
+        self._summary, summary = os.pipe()
+        self._pid = os.fork()
+        if self._pid == 0:
+            os.close(self._output)
+            os.close(self._summary)
+            os._exit(_work(names, progress, output, summary))
+        os.close(output)
+        os.close(summary)
+        self.warnings: dict[str, int] = {}
+        self.pending = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Blocks of matchup's output.  Raises TemporaryFailure if the logs cannot be read to their end."""
+        import json
+
+        yield from streams.blocks(self._output, BLOCK)
+        said = streams.read_all(self._summary)
+        status = os.waitpid(self._pid, 0)[1]
+        if not said:
+            raise TemporaryFailure(f"the reader of the logs crashed ({status})")
+        summary = json.loads(said)
+        if "failure" in summary:
+            raise TemporaryFailure(summary["failure"])
+        self.warnings, self.pending = summary["warnings"], summary["pending"]
+
+
+def _work(names: Sequence[bytes], progress: bool, output: int, summary: int) -> int:
+    """The other process: its exit code."""
+    import gc
+    import json
+    import signal
+
+    from qmail.analog.core.matching import Matcher
+
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # nobody counts any more
+    gc.disable()  # the tables hold millions of objects and no cycles
+    matcher = Matcher(time.time())
+    try:
+        for block in _with_progress(names) if progress else _blocks(names, lambda _: None):
+            if matched := matcher.receive(block):
+                streams.write_all(output, matched)
+        said: dict[str, object] = {"warnings": matcher.warnings, "pending": matcher.pending().count(b" info msg ")}
+    except TemporaryFailure as e:
+        said = {"failure": str(e)}
+    streams.write_all(summary, json.dumps(said).encode())
+    return 0
+
+
+def _blocks(names: Sequence[bytes], read: Callable[[int], object]) -> Iterator[bytes]:
+    """What is in the files; `read` is told how much of them, packed, was read.  A last line gets its newline."""
+    for name in names:
+        last = b"\n"
+        try:
+            file = open(0 if name == STDIN else name, "rb", buffering=0, closefd=name != STDIN)
+            with file:
+                for block in _unpacked(file, read):
+                    last = block
+                    yield block
+        except (OSError, EOFError) as e:  # a gzip file that is cut short
+            why = errtext.text(e) if isinstance(e, OSError) and e.errno else str(e)
+            raise TemporaryFailure(f"unable to read {os.fsdecode(name)}: {why}") from e
+        if not last.endswith(b"\n"):
+            yield b"\n"
+
+
+def _unpacked(file: BinaryIO, read: Callable[[int], object]) -> Iterator[bytes]:
+    block = file.read(BLOCK) or b""
+    if not block.startswith(GZIP) or not file.seekable():
+        while block:
+            read(len(block))
+            yield block
+            block = file.read(BLOCK) or b""
+        return
+    import gzip
+    import zlib
+
+    file.seek(0)
+    at = 0
+    try:
+        with gzip.GzipFile(fileobj=file) as unpacked:
+            while block := unpacked.read(BLOCK):
+                now = file.tell()
+                read(now - at)
+                at = now
+                yield block
+    except zlib.error as e:
+        raise EOFError(str(e)) from e
+
+
+def _with_progress(names: Sequence[bytes]) -> Iterator[bytes]:
+    import sys
+
+    import click
+
+    total = 0
+    for name in names:
+        try:
+            total += os.stat(name if name != STDIN else 0).st_size
+        except OSError:
+            pass  # said when it is read
+    with click.progressbar(length=total, label="reading", file=sys.stderr) as bar:
+        yield from _blocks(names, bar.update)
