@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     Act = Callable[[bytes, bool, list[LogDirectory]], bool]  # line, selected, logs it goes to -> selected
+    Use = Callable[[bytes], None]  # lines that were selected
 
 PROGRAM = Program("multilog", __doc__, operands="ACTION...", title=True)
 SMALLEST, DEFAULT_SIZE, LARGEST = 4096, 99999, 16777215
@@ -34,11 +35,13 @@ class Script:
         words = call.operands
         self.labels = bool(words) and words[0].startswith(b"t")
         self.logs: list[LogDirectory] = []
-        self._acts: list[Act] = []
-        self._plain = True  # every line goes to every log
+        self._acts: list[Act] = []  # for a line
+        self._uses: list[tuple[logscript.Selection, Use]] = []  # for a block of lines
         self._line = b""  # a line that has begun
         self._streaming: list[LogDirectory] | None = None  # where the rest of a long line goes
         size, number, processor = DEFAULT_SIZE, 10, b""
+        patterns: list[tuple[bytes, bytes]] = []
+        self._shows = 0  # with more than one `e` the lines of each must come in turn
         for word in words:
             kind, rest = word[:1], word[1:]
             if kind == b"s":
@@ -50,10 +53,20 @@ class Script:
             elif kind in (b".", b"/"):
                 log = LogDirectory(word, size, number, call.warn, _processor(call, processor) if processor else None)
                 self.logs.append(log)
-                self._acts.append(_log_to(log))
-            elif kind in (b"-", b"+", b"e", b"="):
-                self._plain = False
-                self._acts.append(_action(kind, rest))
+                self._add(patterns, _log_to(log), log.append)
+            elif kind in (b"-", b"+"):
+                patterns.append((kind, rest))
+                self._acts.append(_select(kind, rest))
+            elif kind == b"e":
+                self._add(patterns, _shown(_show), _show_all)
+                self._shows += 1
+            elif kind == b"=":
+                update = _status_file(rest)
+                self._add(patterns, _shown(update), lambda lines, use=update: use(lines[:-1].rpartition(b"\n")[2]))  # type: ignore[misc]
+
+    def _add(self, patterns: list[tuple[bytes, bytes]], act: Act, use: Use) -> None:
+        self._acts.append(act)
+        self._uses.append((logscript.Selection(patterns), use))
 
     @property
     def begun(self) -> bool:
@@ -84,9 +97,10 @@ class Script:
         text = self._labelled(block)
         cut = text.rfind(b"\n") + 1
         lines, self._line = text[:cut], text[cut:]
-        if lines and self._plain and not near:
-            for log in self.logs:
-                log.append(lines)
+        if lines and not near and self._shows < 2 and logscript.short(lines):
+            for selection, use in self._uses:
+                if chosen := selection(lines):
+                    use(chosen)
         elif lines:
             self._each(lines[:-1].split(b"\n"), near)
         if len(self._line) >= logscript.KEPT:
@@ -104,17 +118,13 @@ class Script:
         return self._line + text if self._line else label + text
 
     def _each(self, lines: list[bytes], near: bool) -> None:
-        chosen: dict[LogDirectory, list[bytes]] = {log: [] for log in self.logs}
         for line in lines:
             for log in self._start(line):
                 if near:
                     log.put(line[: logscript.KEPT])
                     log.put_bytes(line[logscript.KEPT :] + b"\n")
                 else:
-                    chosen[log] += (line, b"\n")
-        for log, parts in chosen.items():
-            if parts:
-                log.append(b"".join(parts))
+                    log.append(line + b"\n")
 
     def _start(self, line: bytes) -> list[LogDirectory]:
         """Do the actions for a line; returns the logs it goes to."""
@@ -142,22 +152,27 @@ def _log_to(log: LogDirectory) -> Act:
     return act
 
 
-def _action(kind: bytes, rest: bytes) -> Act:
-    if kind in (b"-", b"+"):
-        match, wanted = logscript.compile_pattern(rest), kind == b"+"
-        return lambda line, selected, _: wanted if selected != wanted and match(line) else selected
+def _select(kind: bytes, pattern: bytes) -> Act:
+    match, wanted = logscript.compile_pattern(pattern), kind == b"+"
+    return lambda line, selected, _: wanted if selected != wanted and match(line) else selected
 
-    def show(line: bytes) -> None:
-        streams.complain(logscript.shown(line))
 
-    use = show if kind == b"e" else _status_file(rest)
-
+def _shown(use: Use) -> Act:
     def act(line: bytes, selected: bool, logs: list[LogDirectory]) -> bool:
         if selected:
             use(line)
         return selected
 
     return act
+
+
+def _show(line: bytes) -> None:
+    streams.complain(logscript.shown(line))
+
+
+def _show_all(lines: bytes) -> None:
+    for line in lines[:-1].split(b"\n"):
+        _show(line)
 
 
 def _status_file(name: bytes) -> Callable[[bytes], None]:

@@ -158,29 +158,42 @@ class Parser:
 
     def _parse(self, text: bytes) -> None:
         plain = b"-" not in text and b"#" not in text and b"/" not in text  # no range, no comment, no network
-        if not (plain and self._all_at_once(text)):
+        if not self._all_at_once(text, plain):
             self._line_by_line(text, plain)
 
-    def _all_at_once(self, text: bytes) -> bool:
+    def _all_at_once(self, text: bytes, plain: bool) -> bool:
         """Add a block in which every line has one colon; False (and nothing done) for any other block."""
         lines = text.count(b"\n") + 1
         if text.translate(None, _NO_SEPARATORS) != b":" + b"\n:" * (lines - 1):
             return False
         words = text.replace(b"\n", b":").split(b":")
-        rests = words[1::2]
-        known = self._known
-        different = set(rests)
-        if len(different) + len(known) > self.MEMORY:
+        keys, rests = words[::2], words[1::2]
+        if not plain and any(sign in b"".join(keys) for sign in (b"-", b"#", b"/")):
             return False
-        try:
-            for rest in different - known.keys():
-                known[rest] = instructions(rest.rstrip(b" \t"), b"")
-        except Malformed:
-            return False  # to be found again, behind the good rules before it
-        for _ in map(self._add, words[::2], map(known.__getitem__, rests)):
+        data = self._data_of(rests)
+        if data is None:
+            return False
+        for _ in map(self._add, keys, data):
             pass
         self._lines += lines
         return True
+
+    def _data_of(self, rests: list[bytes]) -> list[bytes] | None:
+        """The data for each of many instructions; None where one is no rule, or too many are different."""
+        known = self._known
+        try:
+            return list(map(known.__getitem__, rests))
+        except KeyError:
+            pass
+        different = set(rests) - known.keys()
+        if len(different) + len(known) > self.MEMORY:
+            return None
+        try:
+            for rest in different:
+                known[rest] = instructions(rest.rstrip(b" \t"), b"")
+        except Malformed:
+            return None  # to be found again, behind the good rules before it
+        return list(map(known.__getitem__, rests))
 
     def _line_by_line(self, text: bytes, plain: bool) -> None:
         add, known = self._add, self._known
