@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import errno
-import functools
 import hashlib
 import os
 import pwd
@@ -16,7 +14,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -48,27 +45,6 @@ def file_of(side: str, name: str) -> str:
     if not os.path.exists(mine):
         return shutil.which(name, path="/usr/bin:/bin") or name
     return mine if side == "ours" else original(name) or ""
-
-
-@functools.cache
-def for_everybody() -> str | None:
-    """Launchers that any account can use, though the interpreter of the tests may be in somebody's home."""
-    if all(place.stat().st_mode & 1 for place in (launchers.ROOT, *launchers.ROOT.parents)):
-        python = os.path.realpath(sys.executable)
-        if all(place.stat().st_mode & 1 for place in Path(python).parents):
-            return launchers.directory()
-        python = f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}"
-        if os.path.exists(python):
-            made = tempfile.mkdtemp(prefix="launchers-")
-            atexit.register(shutil.rmtree, made, ignore_errors=True)
-            os.chmod(made, 0o755)
-            for file in Path(launchers.directory()).iterdir():
-                _, rest = file.read_text().split("\n", 1)
-                copy = Path(made, file.name)
-                copy.write_text(f"#!{python} -IS\n{rest}")
-                copy.chmod(0o755)
-            return made
-    return None
 
 
 def original(name: str) -> str | None:
@@ -288,7 +264,7 @@ def run(case: Case, side: str) -> Outcome:
 def _environment(case: Case, setting: Setting) -> dict[bytes, bytes]:
     path = path_of(setting.side)
     if case.account and setting.side == "ours":
-        path = path.replace(launchers.directory(), for_everybody() or "")
+        path = path.replace(launchers.directory(), launchers.for_everybody() or "")
     env = {b"PATH": path.encode()}
     if case.dns:
         env[b"DNSCACHEIP"] = nameserver().encode()
@@ -301,7 +277,7 @@ def _environment(case: Case, setting: Setting) -> dict[bytes, bytes]:
 def _command(case: Case, setting: Setting, *more: str) -> list[bytes]:
     file = os.fsencode(file_of(setting.side, os.fsdecode(case.argv[0])))
     if case.account and setting.side == "ours":
-        file = file.replace(os.fsencode(launchers.directory()), os.fsencode(for_everybody() or ""))
+        file = file.replace(os.fsencode(launchers.directory()), os.fsencode(launchers.for_everybody() or ""))
     return [file, *(word.encode() for word in more), *(setting.fill(word) for word in case.argv[1:])]
 
 

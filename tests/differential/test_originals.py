@@ -15,6 +15,7 @@ from tests.differential.case import Case
 from tests.differential.messages import MESSAGES, UNPROVOKED
 from tests.differential.table import table
 from tests.differential.wanted import WANTED, wanted
+from tests.support import launchers
 
 CASES = table()
 QUICK = [name for name, case in CASES.items() if not case.slow]
@@ -26,7 +27,7 @@ def reason_to_skip(case: Case) -> str | None:
     """Why a case cannot be run here."""
     if case.root and os.geteuid() != 0:
         return "only root can set this up"
-    if case.account and execution.for_everybody() is None:
+    if case.account and launchers.for_everybody() is None:
         return "no Python that other accounts may run"
     if any(case.inject) and shutil.which("strace") is None:
         return "strace is not installed"
