@@ -15,6 +15,7 @@ import pwd
 import socket
 
 from ucspi.core import chain, connection, crowd, errtext, hostname, pool, scan, streams
+from ucspi.core import signals as signal
 from ucspi.core.command import Call, Flag, Program, Value, report
 from ucspi.core.failure import Failure, TemporaryFailure, UsageFailure
 
@@ -84,6 +85,7 @@ def _serve(call: Call, quiet: bool) -> int:
         raise UsageFailure
     limit, most = _limit(call, "c", b"40"), _limit(call, "m", b"%d" % (LARGEST - 1))
     uid, gid = _ids(call)
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # until the pool has its own: nothing runs that could be left
     backlog = scan.number(call.value("b", b"20") or b"")
     listener = _inherited(call) or _listen(_address(host, call), port, backlog)
     _drop(uid, gid)

@@ -82,6 +82,7 @@ UNPROVOKED = {
     _DROPPED + "unable to get local address: ": _LATER,
     _DROPPED + "unable to set up descriptors: ": _LATER,
     _DROPPED
-    + "unable to print banner: ": "the client must be gone before the server runs: tests/ucspi/test_tcpserver.py",
-    _DROPPED + "unable to fork: ": "ours has forked before a client comes, and waits: tests/ucspi/test_tcpserver.py",
+    + "unable to print banner: ": "the client must be gone before the server runs: tests/ucspi/test_tcpserver_trouble.py",
+    _DROPPED
+    + "unable to fork: ": "ours has forked before a client comes, and waits: tests/ucspi/test_tcpserver_trouble.py",
 }

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import random
 import resource
+import signal
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -64,6 +67,59 @@ NOISE = st.lists(st.sampled_from([b"#", b":", b"-", b"\n", b"allow", b"deny", b"
 def test_any_text(text: bytes) -> None:
     with tempfile.TemporaryDirectory() as made:
         compile_both(text, Path(made))
+
+
+def rules(seed: int, count: int) -> bytes:
+    """Rules of every kind that tcprules takes."""
+    chance = random.Random(seed)
+
+    def number() -> str:
+        return chance.choice(["0", "10", "127", "192", "255", "007", str(chance.randrange(300)), "1-3", "250-", "-2"])
+
+    def address() -> str:
+        kind = chance.randrange(8)
+        dotted = ".".join(number() for _ in range(chance.randint(1, 4))) + chance.choice(["", "."])
+        name = chance.choice(["host.example", ".example", "", "a-b.example", "x" * chance.randrange(60)])
+        return [dotted, dotted, dotted, "=" + name, f"joe@{dotted}", f"@{dotted}", f"i@={name}", ""][kind]
+
+    def variable() -> str:
+        quote = chance.choice('"/q=#')
+        value = "".join(chance.choice("ab1 .-@%\t") for _ in range(chance.randrange(12)))
+        return f",{chance.choice(['RELAYCLIENT', 'RBLSMTPD', 'A', ''])}={quote}{value}{quote}"
+
+    lines = [
+        address()
+        + ":"
+        + chance.choice(["allow", "deny"])
+        + "".join(variable() for _ in range(chance.choice([0, 0, 1, 3])))
+        for _ in range(count)
+    ]
+    return "".join(line + chance.choice(["\n", "\n", " \t\n", "\n\n", "\n# x:y\n"]) for line in lines).encode()
+
+
+@settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(st.integers(0, 1 << 32))
+def test_a_hundred_thousand_rules_of_every_kind_become_the_same_bytes(seed: int) -> None:
+    with tempfile.TemporaryDirectory() as made:
+        compile_both(rules(seed, 5000), Path(made))
+        assert Path(made, "ours", "rules.cdb").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
+@pytest.mark.parametrize("text", [b"", b"1.2.3.4:deny\n" * 50000])
+def test_a_run_that_is_interrupted_leaves_the_old_rules(number: int, text: bytes, tmp_path: Path) -> None:
+    (tmp_path / "c").write_bytes(b"old")
+    with subprocess.Popen(
+        [ours("tcprules"), "c", "t"], stdin=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path
+    ) as run:
+        assert run.stdin and run.stderr
+        run.stdin.write(text)
+        run.stdin.flush()
+        while not (tmp_path / "t").exists():
+            time.sleep(0.005)
+        run.send_signal(number)
+        assert run.wait(20) == -number and run.stderr.read() == b""
+    assert (tmp_path / "c").read_bytes() == b"old"
 
 
 def test_many_rules(tmp_path: Path) -> None:
