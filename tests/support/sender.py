@@ -7,7 +7,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -26,8 +26,15 @@ class Sender:
     """One qmail-send.  Everything that waits also plays qmail-clean: removes and answers `+`."""
 
     def __init__(
-        self, home: Path, local: int = 120, remote: int = 120, env: dict[str, str] | None = None, handshake: bool = True
+        self,
+        home: Path,
+        local: int = 120,
+        remote: int = 120,
+        env: dict[str, str] | None = None,
+        handshake: bool = True,
+        argv: Sequence[str] = (),
     ) -> None:
+        """`argv`: what to run instead of our qmail-send."""
         self.home = home
         self.queue = Queue(os.fsencode(home / "queue"))
         self.log = b""
@@ -35,6 +42,7 @@ class Sender:
         self.cleaned: list[bytes] = []
         self.answer = b"+"
         self.commands: tuple[list[Command], list[Command]] = ([], [])
+        self.sent = [b"", b""]  # the bytes of these commands
         self.readers = (CommandReader(), CommandReader())
         ours_in, theirs_out = zip(*[_pipe() for _ in range(4)], strict=True)  # log, local, remote, clean
         theirs_in, ours_out = zip(*[_pipe() for _ in range(3)], strict=True)  # local, remote, clean
@@ -48,7 +56,8 @@ class Sender:
         order = (log, to_local, from_local, to_remote, from_remote, to_clean, from_clean)
         actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(order)]
         environment = {"QMAILHOME": str(home), "PATH": "/bin:/usr/bin", **(env or {})}
-        self.pid = os.posix_spawn(ours("qmail-send"), ["qmail-send"], environment, file_actions=actions)
+        file, words = (argv[0], argv) if argv else (ours("qmail-send"), ["qmail-send"])
+        self.pid = os.posix_spawn(file, words, environment, file_actions=actions)
         for fd in order:
             os.close(fd)
         self.open = [self.log_fd, *self.command_fds, self.clean_in, *self.report_fds, self.clean_out]
@@ -106,6 +115,7 @@ class Sender:
                 self.clean(data)
             elif fd in self.command_fds:
                 channel = self.command_fds.index(fd)
+                self.sent[channel] += data
                 self.commands[channel].extend(self.readers[channel].feed(data))
             if not data:
                 self.close(fd)
