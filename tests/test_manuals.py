@@ -20,6 +20,12 @@ OPTION = re.compile(r"^\.It Fl (\S|-\S+)(?: (.*))?$", re.MULTILINE)
 
 PROGRAMS = programs()
 PAGES = sorted(page for section in ("man1", "man8") for page in (ROOT / "man" / section).iterdir())
+# What is not a program: file formats, and overviews.
+FORMATS = sorted(page for section in ("man5", "man7") for page in (ROOT / "man" / section).iterdir())
+PROMISED = {
+    *("addresses.5", "dot-qmail.5", "envelopes.5", "maildir.5", "mbox.5", "qmail-control.5", "qmail-header.5"),
+    *("qmail-log.5", "tcp-environ.5", "tcprules.5", "qmail.7", "ucspi.7"),
+}
 
 
 def name_of(page: Path) -> str:
@@ -88,16 +94,46 @@ def test_a_page_has_the_sections_that_all_have_in_their_order(name: str) -> None
     assert [section for section in found if section in SECTIONS] == list(SECTIONS)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_a_reference_to_a_program_of_ours_leads_to_its_page(page: Path) -> None:
-    ours = {(name_of(other), other.suffix[1:]) for other in PAGES}
+@pytest.mark.parametrize("page", PAGES + FORMATS, ids=lambda page: page.name)
+def test_a_reference_to_a_page_of_ours_leads_there(page: Path) -> None:
+    ours = {(name_of(other), other.suffix[1:]) for other in PAGES + FORMATS}
+    names = {name for name, _ in ours}
     for name, section in re.findall(r"^\.Xr (\S+) (\d)", page.read_text(), re.MULTILINE):
-        if name in PROGRAMS:
-            assert (name, section) in ours
+        if name in names:
+            assert (name, section) in ours, name
+
+
+@pytest.mark.parametrize("page", FORMATS, ids=lambda page: page.name)
+def test_a_page_on_a_format_is_one_and_has_the_sections_of_its_kind(page: Path) -> None:
+    name, section, text = name_of(page), page.suffix[1:], page.read_text()
+    assert page.parent.name == f"man{section}"
+    assert f"\n.Dt {name.upper()} {section}\n" in text
+    assert f"\n.Sh NAME\n.Nm {name}\n.Nd " in text
+    found = re.findall(r"^\.Sh (.*)$", text, re.MULTILINE)
+    wanted = ["NAME", "DESCRIPTION", "COMPATIBILITY", "SEE ALSO"]
+    assert [heading for heading in found if heading in wanted] == wanted
+
+
+def test_the_pages_on_formats_and_the_overviews_are_there() -> None:
+    assert {page.name for page in FORMATS} >= PROMISED
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_the_readme_has_a_place_for_the_program(name: str) -> None:
+    table = (ROOT / "README.md").read_text().partition("\n## Programs\n")[2].partition("\n## ")[0]
+    assert re.search(rf"(?<![\w@-]){re.escape(name)}(?![\w@-])", table), f"{name} is not in README.md's table"
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_help_and_page_have_the_same_options(name: str) -> None:
+    skip_unless_written(name)
+    shown = importlib.import_module(PROGRAMS[name]).main.program.help()
+    options = set(re.findall(r"^  -(-\S+|\S)(?= |$)", shown.partition("Options:\n")[2], re.MULTILINE))
+    assert options == {letter for letter, _ in OPTION.findall(text_of(name))}
 
 
 @pytest.mark.skipif(shutil.which("mandoc") is None, reason="mandoc is not installed")
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+@pytest.mark.parametrize("page", PAGES + FORMATS, ids=lambda page: page.name)
 def test_mandoc_finds_nothing_to_complain_of(page: Path) -> None:
     # -W style leaves out what mandoc asks of the base systems of NetBSD and OpenBSD alone: no name behind .Os.
     lint = subprocess.run(["mandoc", "-Tlint", "-W", "style", page], capture_output=True, text=True)

@@ -26,6 +26,8 @@ REPLACED = ".replaced"
 # Modules whose programs the originals install below QMAILHOME; all others, and these of qmail, go to PREFIX.
 OWN = "qmail."
 ELSEWHERE = ("qmail.checkpassword", "qmail.analog.")
+# The system has its own, with options that scripts use; qmail's lies in its build directory.
+HIDING = ("hostname",)
 
 
 class Wanted:
@@ -101,6 +103,8 @@ class Installation:
 
     def _wanted(self, source: Source, software: Software) -> Iterator[Wanted]:
         for name, module in source.programs().items():
+            if name in HIDING:
+                continue
             own = module.startswith(OWN) and not module.startswith(ELSEWHERE)
             directory = self.home if own else self.prefix
             yield Wanted(f"{directory}/bin/{name}", software.launcher(module), 0o755, "qmail" if own else "root")
