@@ -1,6 +1,6 @@
 """Show how the mail system is configured: what is compiled in, and every control file.  qmail-showctl(8).
 
-Exits 0; 111 if control/ cannot be read."""
+Exits 0; 1 if --check finds something; 111 if control/ cannot be read."""
 
 from __future__ import annotations
 
@@ -10,13 +10,18 @@ from qmail.core import dotqmail, instance
 from qmail.core.control import Control
 from qmail.core.queuedir import SPLIT
 from ucspi.core import scan, streams
-from ucspi.core.command import Call, Program
+from ucspi.core.command import Call, Long, Program
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PROGRAM = Program("qmail-showctl", __doc__)
+PROGRAM = Program(
+    "qmail-showctl",
+    __doc__,
+    options=(Long("check", "Print only what is wrong with the control files, and how to mend it."),),
+    usage="qmail-showctl [ --check ]",
+)
 
 ACCOUNTS = ("alias", "qmaild", "qmaill", "root", "qmailp", "qmailq", "qmailr", "qmails")
 GROUPS = ("nofiles", "qmail")
@@ -68,6 +73,8 @@ PRINTABLE = bytes(byte if 32 <= byte <= 126 else ord("?") for byte in range(256)
 def showctl(call: Call) -> int:
     """The program."""
     home = instance.of(call.env)
+    if call.given("check"):
+        return _check(home)
     streams.write_all(1, b"".join(_fixed(home)))
     report = Report(Control(home.control))
     for path, what in ((home.home, home.home), (home.control, b"control")):
@@ -85,6 +92,24 @@ def showctl(call: Call) -> int:
         return _oops(b"Trouble reading control/me.")
     streams.write_all(1, b"".join(report.lines(names)))
     return 0
+
+
+def _check(home: instance.Instance) -> int:
+    from qmail.core import controlcheck
+
+    files, found = {}, []
+    for name in sorted(os.listdir(home.control)):
+        path = home.control + b"/" + name
+        if not os.path.isfile(path):
+            found.append(b"%b: is no file" % name)
+            continue
+        with open(path, "rb") as file:
+            files[name] = file.read()
+        if not home.single and not os.stat(path).st_mode & 0o004:
+            found.append(b"%b: is closed to the programs that need it; chmod 644" % name)
+    found += controlcheck.complaints(files)
+    streams.write_all(1, b"".join([b"control/%b\n" % line.translate(PRINTABLE) for line in found]))
+    return 1 if found else 0
 
 
 def _oops(text: bytes) -> int:
