@@ -101,7 +101,7 @@ def _entry(name: bytes, where: bytes, line: bytes) -> Iterator[bytes]:
 def _together(files: Mapping[bytes, bytes]) -> Iterator[bytes]:
     me = files.get(b"me", b"").partition(b"\n")[0].strip()
     if not me:
-        yield b"me: does not exist: qmail-send, qmail-smtpd and qmail-remote will not start; qmail-config-fast writes it"
+        yield b"me: does not exist: qmail-send, qmail-smtpd and qmail-remote do not start; qmail-config-fast writes it"
     elif b"." not in me:
         yield b"me: has no dot; other hosts want a name that is in DNS, as in mail.example.org"
     local = set(_entries(files, b"locals")) if b"locals" in files else {me.lower()} - {b""}

@@ -42,9 +42,7 @@ GOOD = {
         ),
         (
             {b"virtualdomains": b"virtual.example:bela\r\n"},
-            [
-                r"virtualdomains:1: has a carriage return, which counts as part of the name; remove it: sed -i 's/\r$//'"
-            ],
+            [r"virtualdomains:1: has a carriage return, which counts as part of the name; remove it: sed -i 's/\r$//'"],
         ),
         (
             {b"virtualdomains": b"example.org:bela\n"},
@@ -73,9 +71,7 @@ GOOD = {
         ({b"me": b"mail\n"}, ["me: has no dot; other hosts want a name that is in DNS, as in mail.example.org"]),
         (
             {b"me": None},
-            [
-                "me: does not exist: qmail-send, qmail-smtpd and qmail-remote will not start; qmail-config-fast writes it"
-            ],
+            ["me: does not exist: qmail-send, qmail-smtpd and qmail-remote do not start; qmail-config-fast writes it"],
         ),
         (
             {b"helohost": b""},
