@@ -17,6 +17,7 @@ from qmail.core import instance, logline, queuefiles, submit
 from qmail.core.backlog import Backlog
 from qmail.core.channel import Channel
 from qmail.core.cleaner import Cleaner
+from qmail.core.clock import Clock
 from qmail.core.control import Control
 from qmail.core.controlsocket import ControlSocket
 from qmail.core.deliveries import Deliveries
@@ -91,7 +92,7 @@ class Send:
 
     def __init__(self, call: Call, home: instance.Instance, log: logline.Log, signals: Signals) -> None:
         """Raises CannotStart."""
-        self.log, self.signals, self.home = log, signals, home
+        self.log, self.signals, self.home, self.clock = log, signals, home, Clock()
         self.control = Control(home.control)
         self.settings = self._configure()
         queue = Queue(home.queue)
@@ -154,7 +155,11 @@ class Send:
         except OSError:
             self.log(logline.warning(b"trouble in select"))
             return
-        now = int(time.time())
+        now = self.clock.now()
+        if back := self.clock.jump():
+            self.backlog.shift(back)
+            self.todo.shift(back)
+            self.sweep.shift(back)
         if self.signals.fd in ready:
             self.signals.drain()
             self._exiting()  # ahead of the reports, whose status lines tell

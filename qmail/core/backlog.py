@@ -93,6 +93,11 @@ class Backlog:
         """When a message has to be wound up or judged at the earliest, `latest` if not before."""
         return self.unjudged.earliest(self.done.earliest(latest))
 
+    def shift(self, seconds: int) -> None:
+        """The clock has been set back: nothing is to wait for it to come round again."""
+        for schedule in (*self.channels, self.done, self.unjudged):
+            schedule.shift(seconds)
+
     def all_now(self, now: int) -> None:
         """ALRM: every message waits no longer."""
         for channel in self.channels:

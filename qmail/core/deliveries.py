@@ -218,7 +218,9 @@ class Deliveries:
             return
         if letter == b"D":
             # Before the mark: a crash in between bounces twice, the other order would lose the failure.
-            self._append(job.number, bounce.paragraph(self._settings.routes.unprefixed(delivery.recipient), text))
+            paragraph = bounce.paragraph(self._settings.routes.unprefixed(delivery.recipient), text)
+            if not self._append(job.number, paragraph):
+                letter = b"Z"
         if letter in (b"D", b"K"):
             self._mark(job, delivery.position)
             job.left -= 1
@@ -263,13 +265,19 @@ class Deliveries:
             return opened.job
         return next((each.job for each in self.channels[channel].out() if each.job.number == number), None)
 
-    def _append(self, number: int, text: bytes) -> None:
-        """A failure that cannot be written down must not be forgotten: nothing else happens until it can."""
+    def _append(self, number: int, text: bytes) -> bool:
+        """A failure that cannot be written down must not be forgotten: nothing else happens until it can.
+
+        False where only this message has something else in the place of its file: it alone is put off."""
         while True:
             try:
                 queuefiles.append_bounce(self._queue, number, text)
-                return
+                return True
             except OSError:
+                if queuefiles.is_foreign(self._queue.bounce(number)):
+                    name = self._queue.bounce_name(number)
+                    self._log(logline.warning(b"trouble writing to %b" % name))
+                    return False
                 self._log.stall(b"unable to append to bounce message; HELP! sleeping...")
 
     def _mark(self, job: Job, position: int) -> None:

@@ -80,7 +80,7 @@ class FirstTries:
         """Those that are to be preprocessed: young no more, but scheduled already."""
         old = [n for n in self._held if n in self._young]
         for number, young in self._young.items():
-            if now <= young.since + PATIENCE:
+            if young.since <= now <= young.since + PATIENCE:  # else it is old, or the clock has been set back
                 break
             if number not in self._held:
                 self._slow = True

@@ -74,6 +74,10 @@ class Todo:
             return latest  # `disk.fd` tells, or a report
         return 0 if self._scan or self._pulled else min(latest, self._next_scan)
 
+    def shift(self, seconds: int) -> None:
+        """The clock has been set back."""
+        self._next_scan += seconds
+
     def work(self, now: int, pulled: bool) -> None:
         """One slice of the scan under way, or of a new one if it is time."""
         self.finish(now)

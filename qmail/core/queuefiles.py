@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 from functools import partial
 
 from qmail.core import envelope
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator
 
 LOCAL, REMOTE = b"local", b"remote"  # the channels
+LONGEST = 1 << 20  # bytes of a sender: whatever qmail-queue takes is far below, and what is not a sender has no end
 SHORT = 4096  # bytes of an envelope, more than one with one recipient ever has
 
 
@@ -193,7 +195,7 @@ def info(queue: Queue, n: int) -> tuple[bytes, int]:
     fd = os.open(queue.info(n), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         birth = int(os.fstat(fd).st_mtime)
-        record, end, _ = streams.read_all(fd).partition(b"\0")
+        record, end, _ = streams.read_all(fd, LONGEST).partition(b"\0")
     finally:
         os.close(fd)
     if not end or record[:1] != b"F":
@@ -265,6 +267,14 @@ def exists(path: bytes) -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def is_foreign(path: bytes) -> bool:
+    """Is there something that is no file?"""
+    try:
+        return not stat.S_ISREG(os.lstat(path).st_mode)
+    except OSError:
+        return False
 
 
 def remove(path: bytes) -> None:

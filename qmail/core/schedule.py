@@ -15,11 +15,16 @@ if TYPE_CHECKING:
     from collections.abc import Container
 
 SKIP = (10, 20)  # the step for local and remote, in square roots of seconds
+AHEAD = 3600  # seconds that the clocks of two machines, or of a machine and its file server, may differ
 SYSFAIL = 123  # seconds until the next try after trouble of our own
 
 
 def next_attempt(birth: int, now: int, channel: int) -> int:
-    """When to try again if the pass that starts now leaves something undone."""
+    """When to try again if the pass that starts now leaves something undone.
+
+    A birth that is far ahead (the clock was, and has been set back) is taken for now."""
+    if birth > now + AHEAD:
+        birth = now
     return birth + (math.isqrt(max(0, now - birth)) + SKIP[channel]) ** 2
 
 
@@ -56,6 +61,10 @@ class Schedule:
         """Make these messages due, as far as they are here."""
         self._heap = [(min(when, now) if number in numbers else when, number) for when, number in self._heap]
         heapq.heapify(self._heap)
+
+    def shift(self, seconds: int) -> None:
+        """Move all times: the clock has been moved."""
+        self._heap = [(when + seconds, number) for when, number in self._heap]  # a heap as before
 
     def all_now(self, now: int) -> None:
         """Make everything due (ALRM).  What is already overdue keeps its place before the others."""

@@ -39,6 +39,10 @@ class Sweep:
         """When to come back at the earliest, `latest` if not before; 0: at once."""
         return 0 if self._numbers is not None else min(latest, self._next)
 
+    def shift(self, seconds: int) -> None:
+        """The clock has been set back."""
+        self._next += seconds
+
     def work(self, now: int) -> None:
         """A few names, if it is time."""
         if self._numbers is None and now < self._next:

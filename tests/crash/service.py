@@ -37,8 +37,8 @@ KINDS: tuple[tuple[bytes, ...], ...] = (EVERYBODY, (MAILDIR,), (MAILDIR,), (NOBO
 class Service:
     """One tree of processes, to be started again whenever it is down."""
 
-    def __init__(self, main: chain.Main, argv: list[bytes], env: dict[bytes, bytes], null: int) -> None:
-        self._fork = lambda: chain.fork(main, argv, env, {0: null, 1: null, 2: null}, os.setsid)
+    def __init__(self, main: chain.Main, argv: list[bytes], env: dict[bytes, bytes], null: int, log: int) -> None:
+        self._fork = lambda: chain.fork(main, argv, env, {0: null, 1: log, 2: log}, os.setsid)
         self.sessions: list[int] = []
         self.pid = 0
 
@@ -61,7 +61,8 @@ class Service:
 class MailHost:
     """An instance in `home`, made by machine.make_home."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, more: tuple[str, ...] = ()) -> None:
+        """`more`: addresses besides box, file and sender, without a .qmail file yet; gone has no home."""
         self.home, self.sink = home, home / "sink"
         self.sink.mkdir()
         remote = home / "remote"
@@ -76,22 +77,29 @@ class MailHost:
             b"RELAYCLIENT": b"",
         }
         self.null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-        self._users()
+        self._users(more)
         (self.port,) = free_ports(1)
         smtp = [b"tcpserver", b"-HRl0", b"-c", b"10", b"127.0.0.1", b"%d" % self.port, b"qmail-smtpd"]
-        self.qmail = Service(qmail_start, [b"qmail-start", b"./Maildir/"], self.env, self.null)
-        self.services = [self.qmail, Service(tcpserver, smtp, self.env, self.null)]
+        self._log = os.open(home / "log", os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self.qmail = Service(qmail_start, [b"qmail-start", b"./Maildir/"], self.env, self.null, self._log)
+        self.services = [self.qmail, Service(tcpserver, smtp, self.env, self.null, self._log)]
 
-    def _users(self) -> None:
+    def _users(self, more: tuple[str, ...]) -> None:
         about = self.home.stat()
-        line = f"=%s:u:{about.st_uid}:{about.st_gid}:{self.home}:-:%s:\n"
+        line = f"=%s:u:{about.st_uid}:{about.st_gid}:{self.home}%s:-:%s:\n"
         boxes = {"box": "./Maildir/", "file": "./mbox", "sender": "./Bounces/"}
         for name, delivery in boxes.items():
             (self.home / f".qmail-{name}").write_text(delivery + "\n")
-        assign = "".join(line % (name, name) for name in boxes)
+        homes = {"gone": "/missing"}
+        assign = "".join(line % (name, homes.get(name, ""), name) for name in (*boxes, *more))
         (self.home / "users/assign").write_text(assign + ".\n")
         self.home.chmod(0o755)
         assert run(qmail_newu, [b"qmail-newu"], self.env, {0: self.null}) == 0
+
+    @property
+    def log(self) -> bytes:
+        """What qmail-send has logged, and what went wrong anywhere."""
+        return os.pread(self._log, 1 << 26, 0)
 
     def sent(self) -> list[bytes]:
         """What has gone away."""
@@ -120,6 +128,7 @@ class MailHost:
         for pid in self.processes([sid for service in self.services for sid in service.sessions]):
             kill(pid)
         os.close(self.null)
+        os.close(self._log)
 
 
 class Load:

@@ -46,3 +46,15 @@ def test_alarm_makes_all_due_and_what_was_overdue_keeps_its_place() -> None:
         schedule.add(when, number)
     schedule.all_now(100)
     assert [schedule.pop() for _ in range(4)] == [(10, 2), (50, 4), (100, 1), (100, 3)]
+
+
+def test_a_birth_that_is_far_ahead_is_now() -> None:
+    assert next_attempt(2_000_000_000, 1_000_000_000, 1) == 1_000_000_000 + 400
+
+
+def test_all_times_can_be_moved() -> None:
+    times = Schedule()
+    for when, number in ((30, 1), (10, 2), (20, 3)):
+        times.add(when, number)
+    times.shift(-5)
+    assert [times.pop() for _ in range(3)] == [(5, 2), (15, 3), (25, 1)]

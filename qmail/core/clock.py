@@ -1,0 +1,31 @@
+"""The time of day, and whether somebody has set it back.
+
+What waits for a time waits too long when the clock is set back; how long, only a clock that nobody can set can tell."""
+
+from __future__ import annotations
+
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SLACK = 30  # seconds that a clock may be slewed by, or a process be held up, between two looks
+
+
+class Clock:
+    """Both clocks, looked at together."""
+
+    def __init__(self, day: Callable[[], float] = time.time, steady: Callable[[], float] = time.monotonic) -> None:
+        self._day, self._steady = day, steady
+        self._offset = day() - steady()
+
+    def now(self) -> int:
+        """The time of day."""
+        return int(self._day())
+
+    def jump(self) -> int:
+        """Seconds that it has been set back by since the last call, as a negative number; 0: it has not."""
+        offset = self._day() - self._steady()
+        back, self._offset = offset - self._offset, offset
+        return int(back) if back < -SLACK else 0
