@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import connections, messages, relay, scale, startup, ucspi
+from bench import connections, messages, relay, scale, scanner, startup, ucspi
 
 SECTIONS = {
     "greeting": connections.greeting,
@@ -17,6 +17,8 @@ SECTIONS = {
     "delivered": messages.delivered,
     "relayed": relay.relayed,
     "sent": relay.sent,
+    "scanned": scanner.scanned,
+    "scanning": scanner.scanning_cpu,
     "memory": connections.memory,
     "startup": startup.startup,
     "tcprules": ucspi.compiling,
