@@ -51,7 +51,7 @@ PROGRAM = Program(
         Flag("q", "Print nothing."),
         Flag("Q", "Print errors (default)."),
         Flag("v", "Print errors and status messages."),
-        Value("m", "MOST", "Serve at most MOST connections from one address at a time (no limit)."),
+        Value("C", "MOST", "Serve at most MOST connections from one address at a time (no limit)."),
         Value("y", "FD", "When ready, write a newline to descriptor FD and close it."),
     ),
     usage="tcpserver [ -1UXpPhHrRoOdDqQv ] [ -c limit ] [ -x rules.cdb ] [ -B banner ] [ -g gid ] [ -u uid ]"
@@ -83,7 +83,7 @@ def _serve(call: Call, quiet: bool) -> int:
     port = _port(port_word)
     if not program:
         raise UsageFailure
-    limit, most = _limit(call, "c", b"40"), _limit(call, "m", b"%d" % (LARGEST - 1))
+    limit, most = _limit(call, "c", b"40"), _limit(call, "C", b"%d" % (LARGEST - 1))
     uid, gid = _ids(call)
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # until the pool has its own: nothing runs that could be left
     backlog = scan.number(call.value("b", b"20") or b"")

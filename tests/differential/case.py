@@ -29,7 +29,10 @@ class Peer:
         address: str = "{NET}.2",
         port: int = 0,
         ident: bytes | None = None,
+        silent: int = 0,
     ) -> None:
+        """`silent`: so many addresses from `address` on have the port, and take no connection: SYNs are dropped."""
+        self.silent = silent
         self.answer, self.asked, self.address, self.port, self.ident = answer, asked, address, port, ident
 
 

@@ -15,19 +15,17 @@ import signal
 import socket
 import subprocess
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.differential import zones
-from tests.differential.case import Case, Client, Peer
+from tests.differential import peers
+from tests.differential.case import Case, Client
+from tests.differential.peers import NET
 from tests.support import launchers
-from tests.support.nameserver import NameServer
 
 Outcome = dict[str, object]
 SIDES = ("original", "ours")
-NET = f"127.{os.getpid() >> 8 & 63 | 64}.{os.getpid() & 255}"
 LONGEST = 500  # bytes of a result that are recorded as they are
 _pids = re.compile(rb"(?m)(?<=pid )\d+|^\d+(?= [<>] )|(?<=: ok )\d+(?= )|(?<=: deny )\d+(?= )|(?<=: end )\d+(?= )")
 _queries = re.compile(r"(\d+|\{PORT\}) , (\d+|\{PORT\})")
@@ -131,105 +129,6 @@ def _short(text: bytes) -> str:
     return text.decode("latin-1")
 
 
-# --- peers
-
-
-class Nobody:
-    """A peer that is not there."""
-
-    port = 0
-
-    def heard(self) -> list[bytes]:
-        """Nothing."""
-        return []
-
-
-class Listener:
-    """A scripted server for one connection, and perhaps an ident server beside it."""
-
-    def __init__(self, peer: Peer) -> None:
-        self.peer, self.said = peer, b""
-        self.address = peer.address.replace("{NET}", NET)
-        self.socket = _listen(self.address, peer.port)
-        self.port: int = self.socket.getsockname()[1]
-        self.thread = threading.Thread(target=self._serve, daemon=True)
-        self.thread.start()
-
-    def _serve(self) -> None:
-        try:
-            connection, _ = self.socket.accept()
-        except OSError:
-            return
-        with connection:
-            connection.settimeout(5)
-            try:
-                while len(self.said) < self.peer.asked:
-                    data = connection.recv(4096)
-                    if not data:
-                        break
-                    self.said += data
-                connection.sendall(self.peer.answer)
-                connection.shutdown(socket.SHUT_WR)
-                while data := connection.recv(4096):
-                    self.said += data
-            except OSError:
-                pass
-
-    def heard(self) -> list[bytes]:
-        """What the client sent."""
-        self.socket.shutdown(socket.SHUT_RDWR)
-        self.thread.join(6)
-        self.socket.close()
-        return [self.said]
-
-
-def _listen(address: str, port: int) -> socket.socket:
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((address, port))
-    listener.listen()
-    return listener
-
-
-@contextlib.contextmanager
-def _ident(address: str, answer: bytes | None, asked: list[bytes]) -> Iterator[None]:
-    """An ident server that answers once.  `answer` has {THEIRS} and {OURS} for the ports asked about."""
-    if answer is None:
-        yield
-        return
-    listener = _listen(address.replace("{NET}", NET), 113)
-
-    def serve() -> None:
-        try:
-            connection, _ = listener.accept()
-        except OSError:
-            return
-        with connection:
-            connection.settimeout(5)
-            query = connection.recv(100)
-            asked.append(query)
-            connection.sendall(answer)
-
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    yield
-    listener.shutdown(socket.SHUT_RDWR)
-    thread.join(6)
-    listener.close()
-
-
-_dns_lock = threading.Lock()
-_dns: list[NameServer] = []
-
-
-def nameserver() -> str:
-    """The DNS server of this process, started when first needed."""
-    with _dns_lock:
-        if not _dns:
-            _dns.append(NameServer(zones.answer, zones.answer_tcp, ip=f"{NET}.53", port=53))
-    return f"{NET}.53"
-
-
 # --- running
 
 
@@ -238,7 +137,7 @@ def run(case: Case, side: str) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="case-") as made:
         here = Path(made)
         here.chmod(0o755)
-        listener = Listener(case.peer) if case.peer else Nobody()
+        listener = peers.of(case.peer)
         setting = Setting(side, here, listener.port)
         _lay_out(case.files, here, setting)
         before = _left(here, setting)
@@ -246,7 +145,7 @@ def run(case: Case, side: str) -> Outcome:
             for place in (here, *here.rglob("*")):
                 os.chown(place, *_ids(case.account), follow_symlinks=False)
         asked: list[bytes] = []
-        with _ident(case.peer.address, case.peer.ident, asked) if case.peer else contextlib.nullcontext():
+        with peers.ident(case.peer.address, case.peer.ident, asked) if case.peer else contextlib.nullcontext():
             run_it = _serve if case.clients else _run
             outcome = run_it(case, setting, here)
         heard = listener.heard()
@@ -267,7 +166,7 @@ def _environment(case: Case, setting: Setting) -> dict[bytes, bytes]:
         path = path.replace(launchers.directory(), launchers.for_everybody() or "")
     env = {b"PATH": path.encode()}
     if case.dns:
-        env[b"DNSCACHEIP"] = nameserver().encode()
+        env[b"DNSCACHEIP"] = peers.nameserver().encode()
     env.update((os.fsencode(name), setting.fill(value)) for name, value in case.env.items())
     if case.env.get("PATH") == "unset":
         del env[b"PATH"]
@@ -419,7 +318,7 @@ def _serve(case: Case, setting: Setting, here: Path) -> Outcome:
         verbose = _verbose(case)
         heard, asked = [], list[bytes]()
         for number, client in enumerate(case.clients, 1):
-            with _ident(client.source, client.ident, asked):
+            with peers.ident(client.source, client.ident, asked):
                 heard.append(_short(setting.neutral(_talk(client, setting))))
             if verbose:
                 log.wait(rb"end \d+ status \d+\n", number)

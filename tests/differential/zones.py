@@ -55,7 +55,7 @@ def answer_tcp(query: dns.message.Message) -> dns.message.Message | bytes | None
 
 
 def _fill(reply: dns.message.Message, name: str) -> None:
-    from tests.differential.execution import NET
+    from tests.differential.peers import NET
 
     question = reply.question[0]
     kind = dns.rdatatype.to_text(question.rdtype)

@@ -311,7 +311,7 @@ def test_on_all_addresses_an_ipv4_client_is_an_ipv4_client() -> None:
 
 @pytest.mark.parametrize("way", ["in-process", "exec"])
 def test_one_address_gets_no_more_than_its_share(way: str) -> None:
-    with serve(way, ["sh", "-c", "echo in; read x"], ("-HRl0", "-m2")) as server:
+    with serve(way, ["sh", "-c", "echo in; read x"], ("-HRl0", "-C2")) as server:
         first, second = server.connect(), server.connect()
         assert first.recv(10) + second.recv(10) == b"in\nin\n"
         assert server.talk() == b""

@@ -102,6 +102,17 @@ def _nobody() -> Iterator[Case]:
     yield Case(
         "tcpclient: two addresses, nobody there", ["sh", "-c", "tcpclient -RHl0 {NET}.98.{NET}.99 1 true 2>&1 | sort"]
     )
+    for times in ("1+2", "1", "2+0"):
+        yield Case(
+            f"tcpclient: three addresses that say nothing, -T {times}",
+            [
+                "sh",
+                "-c",
+                f"(tcpclient -RHl0 -T {times} {{NET}}.61.{{NET}}.62.{{NET}}.63 {{PORT}} true; echo $? >&2) 2>&1 | sort",
+            ],
+            peer=Peer(address="{NET}.61", silent=3),
+            slow=True,
+        )
     yield Case(
         "tcpclient: a local address that is not here", ["tcpclient", "-RHl0", "-i", "1.2.3.4", "{NET}.99", "1", "true"]
     )

@@ -71,9 +71,10 @@ def cases() -> Iterator[Case]:
     yield Case("multilog, a status file of others", ["multilog", "=s"], files={"s": (0o000, b"")}, account="nobody")
     yield Case("multilog over an old status", ["multilog", "=s"], stdin=b"new\n", files={"s": b"old" * 500})
     yield Case("multilog under umask 077", ["sh", "-c", "umask 077; multilog =s ./L"], stdin=b"x\n")
+    # What runs in the background is waited for: its start may take a while.
+    begin = "{ exec 3<&0; multilog ./L <&3 3<&- & until test -e L/current; do sleep 0.02; done; sleep 0.3; "
     yield Case(
-        "multilog beside another",
-        ["sh", "-c", "(sleep 0.5; echo x) | multilog ./L & sleep 0.2; multilog ./L; echo $?; wait"],
+        "multilog beside another", ["sh", "-c", f"(sleep 1.5; echo x) | {begin} multilog ./L; echo $?; wait; }}"]
     )
     yield Case("multilog with a processor that fails once", ["multilog", "s4096", "!test -e ../once && cat || { touch ../once; exit 1; }", "./L"],
                stdin=LINES[:3000], slow=True)  # fmt: skip
@@ -81,12 +82,29 @@ def cases() -> Iterator[Case]:
                stdin=LINES[:3000], slow=True)  # fmt: skip
     yield Case("multilog reads nothing at all", ["sh", "-c", "multilog ./L <&-"])
     yield Case("multilog reads a directory", ["sh", "-c", "multilog ./L < ."])
-    kill = (
-        "(printf 'one\\n'; sleep 0.4; printf 'two\\n') | { multilog ./L & sleep 0.2; kill -%s $!; wait $!; echo $?; }"
+    kill = begin + "kill -%s $!; wait $!; echo $?; }"
+    for number in ("TERM", "HUP"):
+        yield Case(
+            f"multilog gets SIG{number}", ["sh", "-c", f"(echo one; sleep 1.5; echo two) | {kill % number}"], slow=True
+        )
+    yield Case(
+        "multilog gets SIGTERM in a line",
+        ["sh", "-c", "(printf par; sleep 1.5; printf 'tial\\nnext\\n') | " + kill.replace("$?;", "$?; cat;") % "TERM"],
+        slow=True,
     )
-    for number in ("TERM", "HUP", "INT", "ALRM"):
-        if number != "INT":  # a shell's background child ignores SIGINT
-            yield Case(
-                f"multilog gets SIG{number}",
-                ["sh", "-c", "exec 3<&0; " + kill.replace("multilog ./L &", "multilog ./L <&0 &") % number],
-            )
+    yield Case(
+        "multilog restarts after SIGHUP",
+        ["sh", "-c", f"(echo one; sleep 1.5) | {kill % 'HUP'}; echo two | multilog ./L"],
+        slow=True,
+    )
+    turn = "kill -ALRM $!; sleep 0.4; "
+    yield Case(
+        "multilog gets SIGALRM twice",
+        ["sh", "-c", f"(echo one; sleep 2.5; echo two) | {begin}{turn * 2}wait $!; echo $?; }}"],
+        slow=True,
+    )
+    yield Case(
+        "multilog gets SIGALRM",
+        ["sh", "-c", f"(echo one; sleep 1.5; echo two) | {begin}{turn}wait $!; echo $?; }}"],
+        slow=True,
+    )

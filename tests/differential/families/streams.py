@@ -53,12 +53,16 @@ def cases() -> Iterator[Case]:
         "cat >/dev/null; echo done; exit 5",
         "echo out; cat",
         "printf 'a\\nb'; exec >&-; cat >/dev/null",
-        "exec <&-; sleep 0.3; exit 4",
         "kill -9 $$",
     ):
         for program in ("recordio", "fixcrio"):
             how = True if "cat" in script else "unfinished"
             yield Case(f"{program} around {script}", [program, "sh", "-c", script], stdin=b"in\n", two_streams=how)
+    for program in ("recordio", "fixcrio"):
+        late = [b"", b"", b"", b"in\n"]  # by then the program's input is closed
+        yield Case(
+            f"{program} around a program without input", [program, "sh", "-c", "exec <&-; sleep 1; exit 4"], stdin=late
+        )
     yield Case(
         "recordio in recordio",
         ["sh", "-c", "recordio fixcrio recordio cat 2>&1 >/dev/null | sort | cut -d' ' -f2-"],
