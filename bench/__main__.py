@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import connections, messages, relay, scale, scanner, startup, ucspi
+from bench import connections, cores, messages, reading, relay, scale, scanner, startup, ucspi
 
 SECTIONS = {
     "greeting": connections.greeting,
@@ -19,6 +19,8 @@ SECTIONS = {
     "sent": relay.sent,
     "scanned": scanner.scanned,
     "scanning": scanner.scanning_cpu,
+    "pop3": reading.sessions,
+    "cores": cores.throughput,
     "memory": connections.memory,
     "startup": startup.startup,
     "tcprules": ucspi.compiling,

@@ -180,7 +180,8 @@ class Transfer:
             block = self._cut(block)
         if not block:
             return b""
-        text = block.replace(b"\n", b"\r\n").replace(b"\r\n.", b"\r\n..")
+        parts = block.split(b"\n.")  # one search; replace makes two
+        text = (b"\n..".join(parts) if len(parts) > 1 else block).replace(b"\n", b"\r\n")
         if self._at_start and block.startswith(b"."):
             text = b"." + text
         self._at_start = block.endswith(b"\n")

@@ -16,6 +16,7 @@ from __future__ import annotations
 from qmail.protocol import incoming
 from qmail.protocol.incoming import Block, Close, Event, Open, Recipient, Refused
 from qmail.protocol.netstring import Malformed, Reader, Strings, pack
+from qmail.protocol.smtp_data import proper_lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -148,4 +149,5 @@ class CarriageReturns:
         self._held = b""
         if piece.endswith(b"\r") and not ended:
             piece, self._held = piece[:-1], b"\r"
-        return piece.replace(b"\r\n", b"\n")
+        lines = proper_lines(piece)
+        return piece.replace(b"\r\n", b"\n") if lines is None else lines

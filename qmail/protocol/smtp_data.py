@@ -58,10 +58,14 @@ class DataDecoder:
             self._pending = _open_end(wire)
             if self._pending:
                 wire = wire[: -len(self._pending)]
-        stored = _unstuffed(wire) if dots >= 0 else _lines(wire)
+        lines = proper_lines(wire)
+        if lines is None:
+            stored = _unstuffed(wire) if dots >= 0 else _lines(wire)
+        else:
+            stored = b"\n".join(lines.split(b"\n.")) if dots >= 0 else lines  # one search; replace makes two
         if self._hops.looking and stored:
             # As it was on the wire: ".Received" is no trace field, though it is one once its dot is gone.
-            self._hops.feed(_lines(wire) if dots >= 0 else stored)
+            self._hops.feed(_lines(wire) if lines is None else lines)
         if self._first and stored:
             self._first = False
             stored = stored[1:]
@@ -101,13 +105,18 @@ def _open_end(wire: bytes) -> bytes:
     return b""
 
 
+def proper_lines(wire: bytes) -> bytes | None:
+    """Lines that end in CR LF to lines that end in LF, if there is no other CR and no other LF; else None.
+
+    Replacing single bytes, and comparing, are many times faster than looking for CR LF."""
+    lines = wire.replace(b"\r", b"")
+    return lines if lines.replace(b"\n", CRLF) == wire else None
+
+
 def _lines(wire: bytes) -> bytes:
-    """Lines that end in CR LF to lines that end in LF."""
-    returns, newlines = wire.count(b"\r"), wire.count(b"\n")
-    if returns == newlines == wire.count(CRLF):
-        return wire.translate(None, b"\r")  # thrice as fast as replace
+    """As proper_lines, with any CR in them.  Raises BareLF."""
     lines = wire.replace(CRLF, b"\n")
-    if newlines != len(wire) - len(lines):
+    if wire.count(b"\n") != len(wire) - len(lines):
         raise BareLF
     return lines
 

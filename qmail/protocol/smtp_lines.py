@@ -11,6 +11,8 @@ A CR that is not before LF is data in every mode, as in the original.  Behind th
 
 from __future__ import annotations
 
+from qmail.protocol.smtp_data import proper_lines
+
 REJECT, NORMALIZE, ALLOW = b"reject", b"normalize", b"allow"
 MODES = (REJECT, NORMALIZE, ALLOW)
 
@@ -34,6 +36,8 @@ class LineEnds:
         """The next bytes, as the decoder should see them."""
         if self._ended:
             return data
+        if self._is_proper(data):
+            return self._pass(data)
         if self._held:
             data, self._held = self._held + data, b""
         done: list[bytes] = []
@@ -44,13 +48,33 @@ class LineEnds:
             if self._ended:
                 done.append(data[at:])
                 return b"".join(done)
-        last = data[at:]
-        if not self._inside and last in _UNDECIDED:
-            self._held = last
-        elif last:
-            done.append(last)
-            self._inside, self._behind_cr = True, last.endswith(b"\r")
+        done.append(self._last(data[at:]))
         return b"".join(done)
+
+    def _is_proper(self, data: bytes) -> bool:
+        """True if there is nothing to do in `data`: no bare newline, no lone dot.  False in case of doubt."""
+        return (
+            not (self._held or self._after_bare or self._behind_cr)
+            and proper_lines(data) is not None
+            and b"\n.\r\n" not in data
+            and (self._inside or not data.startswith(b"."))
+        )
+
+    def _pass(self, data: bytes) -> bytes:
+        """As it is; but a start of a line that may yet become a lone dot is held."""
+        end = data.rfind(b"\n") + 1
+        if end:
+            self._inside = False
+        return data[:end] + self._last(data[end:]) if end < len(data) else data
+
+    def _last(self, start: bytes) -> bytes:
+        """What is passed on of a line whose end has not come."""
+        if not self._inside and start in _UNDECIDED:
+            self._held = start
+            return b""
+        if start:
+            self._inside, self._behind_cr = True, start.endswith(b"\r")
+        return start
 
     def _line(self, line: bytes) -> bytes:
         """One line, or the end of one, that came without its newline."""
@@ -60,5 +84,6 @@ class LineEnds:
                 self._ended = True
                 return b".\r\n"
             line = b"." + line
-        self._inside, self._after_bare = False, not proper
+        self._inside = self._behind_cr = False
+        self._after_bare = not proper
         return line + (b"\n" if proper else b"\r\n")
