@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.support import launchers
-from tests.support.engines import ScriptedEngine
+from tests.support.engines import STALL, ScriptedEngine
+from tests.support.house import until
 from tests.support.scanned import CLEAN, ScannedHome
 from tests.support.scanned import home as home
 
@@ -115,6 +116,20 @@ def test_a_full_disk_is_exit_53_and_leaves_nothing(home: ScannedHome) -> None:
         home.set(scanners="clamdscan", clamd=engine.address)
         assert run(home, CLEAN + b"x" * 100000, limit=50000) == (53, b"")
     assert home.queued() == [] and home.quarantined() == [] and home.leftovers() == []
+
+
+def test_a_scan_that_is_killed_leaves_nothing_and_queues_nothing(home: ScannedHome) -> None:
+    with ScriptedEngine([1000, STALL]) as engine:
+        home.set(scanners="clamdscan", clamd=engine.address)
+        argv = [PROGRAM]
+        env = {"PATH": "/usr/bin:/bin", "QMAILHOME": str(home.home)}
+        message = _pipe(CLEAN + b"x" * 2_000_000)  # more than is held in memory: there is a file in the spool
+        running = subprocess.Popen(argv, env=env, stdin=message, stdout=_pipe(ENVELOPE))
+        until(lambda: engine.told and len(engine.told[0]) >= 1000, "it is being scanned")
+        running.kill()
+        assert running.wait(10) == -9
+    assert [str(file) for file in home.spool.rglob("*") if file.is_file()] == []
+    assert home.queued() == []
 
 
 @pytest.mark.parametrize(("code", "given"), [(31, 31), (53, 53), (115, 11), (111, 111)])
