@@ -11,6 +11,7 @@ import os
 import time
 
 from qmail.core import instance
+from qmail.core.client import Client, Gone
 from qmail.core.maildrop import Maildrop, NoMaildir
 from qmail.protocol import pop3_server as pop3
 from qmail.protocol.commandline import LineTooLong
@@ -35,37 +36,9 @@ def serves_root(env: Mapping[bytes, bytes]) -> bool:
         return False
 
 
-class Client:
-    """The client on descriptors 0 and 1; replies are gathered, and sent before the next wait.  Raises OSError."""
-
-    __slots__ = ("_held", "_size")
-
-    def __init__(self) -> None:
-        self._held: list[bytes] = []
-        self._size = 0
-
-    def send(self, data: bytes) -> None:
-        """Send `data`, now or with what follows."""
-        self._held.append(data)
-        self._size += len(data)
-        if self._size >= BLOCK:
-            self.flush()
-
-    def flush(self) -> None:
-        """Send what is held back."""
-        data = b"".join(self._held)
-        self._held.clear()
-        self._size = 0
-        streams.write_within(1, data, IDLE)
-
-    def receive(self) -> bytes:
-        """What the client says next; b"" when it has gone."""
-        self.flush()
-        return streams.read_within(0, streams.BLOCK, IDLE)
-
-
 def transfer(client: Client, maildrop: Maildrop, wish: pop3.Retrieve) -> None:
-    """Send one message.  Raises OSError if it cannot be read to its end: half a message must not look like a whole."""
+    """Send one message.  Raises OSError if it cannot be read to its end (half a message must not look like a whole),
+    Gone."""
     try:
         fd = maildrop.open(wish.index)
     except OSError:
@@ -78,14 +51,14 @@ def transfer(client: Client, maildrop: Maildrop, wish: pop3.Retrieve) -> None:
             client.send(message.feed(block))
         client.send(message.finish())
     except OSError:
-        client.flush()  # the start of it, and the replies before; no more if it was the client that failed
+        client.flush()  # the start of it, and the replies before
         raise
     finally:
         os.close(fd)
 
 
 def serve(client: Client, maildrop: Maildrop) -> None:
-    """Talk until the client quits, goes, or talks nonsense.  Raises OSError."""
+    """Talk until the client quits, goes, or talks nonsense.  Raises OSError, Gone."""
     session = pop3.Session(maildrop.unique, maildrop.sizes)
     client.send(pop3.OK)
     try:
@@ -99,7 +72,7 @@ def serve(client: Client, maildrop: Maildrop) -> None:
 
 
 def answer(client: Client, maildrop: Maildrop, event: bytes | pop3.Retrieve | pop3.Quit) -> None:
-    """Pass a reply on, or carry out a wish and reply.  Raises OSError."""
+    """Pass a reply on, or carry out a wish and reply.  Raises OSError, Gone."""
     if isinstance(event, bytes):
         client.send(event)
     elif isinstance(event, pop3.Retrieve):
@@ -115,7 +88,7 @@ def pop3d(call: Call) -> int:
     if os.getuid() == 0 and not serves_root(call.env):
         streams.complain(b"qmail-pop3d invoked as uid 0, terminating\n")
         return 1
-    client = Client()
+    client = Client(IDLE)
     try:
         try:
             if not call.operands:
@@ -128,7 +101,7 @@ def pop3d(call: Call) -> int:
         else:
             serve(client, maildrop)
         client.flush()
-    except OSError:
+    except (OSError, Gone):
         pass  # the client is gone, or ought to be: no change to the mailbox, and nobody to tell
     except MemoryError:
         streams.write_all(1, pop3.NO_MEMORY)

@@ -9,7 +9,7 @@ import time
 
 from ucspi.core import streams
 
-HELD = 65536  # bytes of replies that are held at most
+HELD = 32768  # bytes that are held at most, and a block of a message: all of it stays in the cache
 
 
 class Gone(Exception):

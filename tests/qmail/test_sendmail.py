@@ -148,3 +148,37 @@ def test_a_message_goes_all_the_way_into_the_queue(tmp_path: Path, env: dict[str
     assert todo.read_bytes().endswith(b"Fs@er.example\0Targ@q.r\0Tx@y.z\0")
     (message,) = (home / "queue" / "mess").glob("*/*")
     assert message.read_bytes().endswith(b"\nFrom: s@er.example\nTo: x@y.z\n\n.\nafter the dot\n")
+
+
+@pytest.mark.parametrize("env", [{}, {"UCSPI_EXEC": "1"}])
+def test_a_local_client_talks_smtp_and_may_send_anywhere(tmp_path: Path, env: dict[str, str]) -> None:  # probe 79
+    home = make_instance(tmp_path, me="h.example", rcpthosts="h.example", databytes="3")
+    said = b"EHLO x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<far@away.example>\r\nDATA\r\nlong enough\r\n.\r\nQUIT\r\n"
+    done = launchers.run(launchers.ours("sendmail"), "-bs", stdin=said, env={"QMAILHOME": str(home), **env})
+    assert (done.code, done.err) == (0, b"")
+    assert done.out.startswith(b"220 h.example ESMTP\r\n") and done.out.endswith(b"\r\n221 2.0.0 h.example\r\n")
+    (message,) = (home / "queue" / "mess").glob("*/*")
+    trace = message.read_bytes().split(b"\n")[1:3]
+    assert trace[0] == b"Received: from localhost (HELO x) (sendmail-bs@127.0.0.1)"
+    assert trace[1].startswith(b"  by localhost with SMTP; ")
+
+
+def test_the_queue_is_listed_under_both_names(tmp_path: Path) -> None:
+    home = make_instance(tmp_path, me="h.example")
+    env = {"QMAILHOME": str(home)}
+    assert launchers.run(launchers.ours("sendmail"), "x@y.z", stdin=b"\nbody\n", env=env).code == 0
+    (tmp_path / "mailq").symlink_to(launchers.ours("sendmail"))
+    shown = [launchers.run(launchers.ours("sendmail"), "-bp", env=env), launchers.run(str(tmp_path / "mailq"), env=env)]
+    listed = launchers.run(launchers.ours("qmail-qread"), env=env)
+    assert listed.code == 0 and shown == [listed, listed]
+
+
+@pytest.mark.parametrize("letter", "CdGhLMNORrsUVAnqX")
+def test_every_other_letter_is_refused(home: Path, capfd: pytest.CaptureFixture[str], letter: str) -> None:
+    complaint = f"sendmail: illegal option -- {letter}\n" + USAGE
+    assert refuses(home, capfd, "sendmail", f"-{letter}") == (100, complaint)
+
+
+@pytest.mark.parametrize("mode", ["d", "i", "v", "t", "a", "D", "z"])
+def test_every_mode_but_three_is_refused(home: Path, capfd: pytest.CaptureFixture[str], mode: str) -> None:
+    assert refuses(home, capfd, "sendmail", f"-b{mode}") == (100, USAGE)
