@@ -22,7 +22,13 @@ from ucspi.core.command import Call, Program
 
 IDLE = 1200  # seconds that a client may be silent, or take nothing
 DISCARDS = 16  # blocks of what a client still says when all is over; who floods us gets his reset
-PROGRAM = Program("qmail-popup", __doc__, usage="popup hostname subprogram", operands="HOSTNAME SUBPROGRAM [ARG ...]")
+PROGRAM = Program(
+    "qmail-popup",
+    __doc__,
+    usage="popup hostname subprogram",
+    operands="HOSTNAME SUBPROGRAM [ARG ...]",
+    preload=("fcntl",),  # for starting the subprogram
+)
 
 # The one thing that outlives a connection: a pool worker serves many clients with one pid, and RFC 1939 wants each
 # greeting's stamp different from all others.  So a second client in the same second gets the next second's.
