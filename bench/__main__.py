@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import connections, cores, messages, reading, relay, scale, scanner, startup, ucspi
+from bench import analog, connections, cores, messages, reading, relay, scale, scanner, startup, ucspi
 
 SECTIONS = {
     "greeting": connections.greeting,
@@ -28,6 +28,7 @@ SECTIONS = {
     "lists": ucspi.lists,
     "streams": ucspi.streams,
     "multilog": ucspi.logs,
+    "statistics": analog.statistics,
     "burst": scale.burst,
     "queued": scale.queued,  # the last, for it leaves the disk with much to tidy up
 }
