@@ -1,7 +1,10 @@
 """matchup and the reports, on logs whose output was observed on qmailanalog 0.70.
 
 golden/NAME.log with NAME.matched and NAME.pending (descriptors 1 and 5 of the original matchup) and NAME.reports (what the
-original reports printed; their explanations are left out, which are nobody's interface)."""
+original reports printed; their explanations are left out, which are nobody's interface).
+
+day.log was recorded from an instance of ours through tai64n: mail that came in 24 lots, which were put an hour apart
+afterwards.  The original cannot read its stamps; it was given the same log with decimal ones."""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ import pytest
 from tests.support.launchers import Result, directory, ours, run
 
 GOLDEN = Path(__file__).parent / "golden"
-LOGS = ("listing5", "both", "damaged", "empty")
+LOGS = ("listing5", "both", "damaged", "empty", "day")
 HELPERS = {
     "zdeferrals": "deferrals", "zfailures": "failures", "zsuccesses": "successes", "zrecipients": "recipients",
     "zrhosts": "rhosts", "zsenders": "senders", "zsuids": "suids", "zddist": "ddist",
@@ -153,3 +156,9 @@ def test_output_that_cannot_be_written_is_fatal(program: str) -> None:
         done = subprocess.run([ours(program)], input=data, stdout=full, stderr=subprocess.PIPE, timeout=60)
     assert done.returncode == 111
     assert done.stderr == f"{program}: fatal: unable to write output: out of disk space\n".encode()
+
+
+def test_the_readme_shows_what_is_printed() -> None:
+    readme = (GOLDEN.parents[3] / "README.md").read_bytes()
+    table = reports("day")["zoverall"].partition(b"\n\n")[2]
+    assert b"```\n" + table + b"```\n" in readme
