@@ -9,6 +9,7 @@ import os
 import time
 
 from ucspi.core import following, refusal, scan, streams
+from ucspi.core import signals as signal
 from ucspi.core.command import Call, Flag, Program, Value
 from ucspi.core.failure import TemporaryFailure, UsageFailure
 
@@ -163,11 +164,18 @@ def rblsmtpd(call: Call) -> int:
         following.run(call, call.operands)
     call.warn(b"%b pid %d: %b" % (call.env.get(b"TCPREMOTEIP", b""), os.getpid(), message))
     timeout = call.value("t")
+    before = signal.signal(signal.SIGALRM, _give_up)  # the original's clock, and so a way to end it
     try:
         converse(message, 60 if timeout is None else scan.number(timeout))
     except OSError:
         pass  # gone, or out of time: the client's loss, and exit code 0 either way
+    finally:
+        signal.signal(signal.SIGALRM, before)
     return 0
+
+
+def _give_up(*_: object) -> None:
+    raise TimeoutError
 
 
 main = PROGRAM.entry(rblsmtpd)
