@@ -6,6 +6,7 @@ import os
 import socket
 import struct
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -172,6 +173,72 @@ def test_a_host_that_timed_out_twice_is_left_alone(home: Path) -> None:
         table.write_bytes(struct.pack("<4sB3xL4x", address, 1, when).ljust(1024, b"\0"))
         assert deliver(home, host).startswith(b"r\0K")
         assert table.read_bytes()[4] == 0
+
+
+def test_relays_are_tried_in_their_order(home: Path) -> None:
+    with MailHost() as host:
+        control(
+            home,
+            "smtproutes",
+            f":127.0.0.250:{host.port},[127.0.0.2]:{host.port}/4,127.0.0.2/4:{host.port},127.0.0.3\n",
+        )
+        assert remote(home) == b"r\0K127.0.0.2 accepted message.\nRemote host said: 250 done\n\0"
+
+
+def test_the_senders_domain_decides_address_and_name(home: Path) -> None:
+    control(home, "outgoingip", "127.0.0.8\n")
+    control(home, "domainbindings", "e.example:127.0.0.9:mx.e.example\n")
+    with MailHost() as host:
+        assert deliver(home, host).startswith(b"r\0K")
+    assert (host.client, host.told.partition(b"\r\n")[0]) == ("127.0.0.9", b"EHLO mx.e.example")
+    with MailHost() as host:
+        control(home, "smtproutes", f":127.0.0.2:{host.port}\n")
+        assert remote(home, "one.example", "", "r@one.example").startswith(b"r\0K")
+    assert (host.client, host.told.partition(b"\r\n")[0]) == ("127.0.0.8", b"EHLO mail.example.org")
+
+
+@pytest.mark.parametrize("address", ["nonsense", "192.0.2.1"])
+def test_an_outgoing_address_that_is_none_of_ours_is_a_temporary_failure(home: Path, address: str) -> None:
+    control(home, "outgoingip", f"{address}\n")
+    control(home, "smtproutes", ":127.0.0.2:9\n")
+    assert remote(home) == b"Zinvalid ipaddr in control/outgoingip (#4.3.0)\n\0"
+
+
+def test_eight_bits_are_announced_to_who_knows_them(home: Path) -> None:
+    script = [WILLING[0], b"250-hi\r\n250 8BITMIME\r\n", *WILLING[2:]]
+    with MailHost(script) as host:
+        assert deliver(home, host, "Subject: x\n\nÁrvíztűrő\n".encode()).startswith(b"r\0K")
+    assert b"MAIL FROM:<s@e.example> BODY=8BITMIME\r\n" in host.told
+    with MailHost(script) as host:
+        assert deliver(home, host).startswith(b"r\0K")
+    assert b"MAIL FROM:<s@e.example>\r\n" in host.told
+
+
+def babble(word: bytes, pause: float) -> tuple[socket.socket, threading.Event]:
+    """A host that says `word` again and again."""
+    listener, stop = socket.create_server(("127.0.0.2", 0)), threading.Event()
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            try:
+                while not stop.wait(pause):
+                    connection.sendall(word)
+            except OSError:
+                stop.set()
+
+    threading.Thread(target=serve, daemon=True).start()
+    return listener, stop
+
+
+@pytest.mark.parametrize(("word", "pause"), [(b"2", 0.05), (b"220-hi\r\n" * 1000, 0)])
+def test_a_host_that_never_comes_to_an_end_is_a_dead_connection(home: Path, word: bytes, pause: float) -> None:
+    control(home, "timeoutremote", "1\n" if pause else "600\n")
+    listener, stop = babble(word, pause)
+    control(home, "smtproutes", f":127.0.0.2:{listener.getsockname()[1]}\n")
+    assert remote(home) == b"ZConnected to 127.0.0.2 but connection died. (#4.4.2)\n\0"
+    stop.set()
+    listener.close()
 
 
 ZONE = {

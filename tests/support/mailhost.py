@@ -21,6 +21,7 @@ class MailHost:
     def __init__(self, script: Sequence[bytes | None] = WILLING, address: str = "127.0.0.2") -> None:
         self.script = list(script)
         self.told = b""
+        self.client = ""  # the address of who came
         self._socket = socket.create_server((address, 0), family=socket.AF_INET6 if ":" in address else socket.AF_INET)
         self.address, self.port = self._socket.getsockname()[:2]
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -39,9 +40,10 @@ class MailHost:
 
     def _serve(self) -> None:
         try:
-            connection, _ = self._socket.accept()
+            connection, peer = self._socket.accept()
         except OSError:
             return
+        self.client = peer[0]
         with connection:
             for reply in self.script:
                 if reply is HANG_UP:
