@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 
+from qmail.scanner.fields import VERSION
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from qmail.scanner.settings import Settings
@@ -19,7 +21,7 @@ _cache: dict[bytes, tuple[object, dict[bytes, bytes]]] = {}  # what a version of
 
 def line(wanted: Settings) -> bytes:
     """`name: version. ` for each engine that is asked, and for the own rules without one.  Never fails."""
-    known = _read(wanted.spool)
+    known = {b"perlscan": VERSION, **_read(wanted.spool)}
     names = [name for _, name, _ in wanted.engines()] or [b"perlscan"]
     return b"".join([b"%b: %b. " % (name, known.get(name, UNKNOWN)) for name in names])
 

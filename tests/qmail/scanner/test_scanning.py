@@ -579,3 +579,9 @@ def test_a_submission_through_the_common_door_is_scanned_without_a_process(
     spawned = submit.open_queue(home.call(QMAILQUEUE=path, UCSPI_EXEC=b"1"), home.instance)
     assert isinstance(spawned, submit.Spawned)
     spawned.abandon()
+
+
+def test_without_an_engine_the_field_names_the_own_rules(home: ScannedHome) -> None:
+    assert home.hand_in() == b""
+    ((_, message),) = home.queued()
+    assert b"\n (perlscan: 2.01.   \n Clear:RC:0(192.168.1.22):. \n" in message
