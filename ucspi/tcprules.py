@@ -11,6 +11,7 @@ import os
 from ucspi.core import errtext, rules, streams
 from ucspi.core.command import Call, Program
 from ucspi.core.failure import PermanentFailure, TemporaryFailure, UsageFailure
+from ucspi.core.replacement import replace
 
 BLOCK = 1 << 18
 
@@ -22,38 +23,24 @@ def tcprules(call: Call) -> int:
     if len(call.operands) < 2:
         raise UsageFailure("")
     cdb, tmp = call.operands[:2]
-    fd = _create(tmp)
-    try:
-        _compile(call, fd, tmp)
-        os.fsync(fd)
-    except OSError as e:
-        raise TemporaryFailure(f"unable to write to {os.fsdecode(tmp)}: {errtext.text(e)}") from e
-    except OverflowError as e:  # the format ends at 4 GB
-        raise TemporaryFailure(f"unable to write to {os.fsdecode(tmp)}: out of memory") from e
-    except rules.Malformed as e:
-        line = os.fsdecode(e.line.partition(b"\0")[0])
-        raise PermanentFailure(f"unable to parse this line: {line}") from e
-    finally:
-        os.close(fd)
-    try:
-        os.rename(tmp, cdb)
-    except OSError as e:
-        raise TemporaryFailure(f"unable to move {os.fsdecode(tmp)} to {os.fsdecode(cdb)}: {errtext.text(e)}") from e
-    _sync_directory(os.path.dirname(cdb) or b".")
+    replace(cdb, tmp, lambda fd: _fill(call, fd))
     return 0
 
 
-def _create(tmp: bytes) -> int:
-    try:
-        fd = os.open(tmp, os.O_RDWR | os.O_NONBLOCK | os.O_TRUNC | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except OSError as e:
-        raise TemporaryFailure(f"unable to create {os.fsdecode(tmp)}: {errtext.text(e)}") from e
+def _fill(call: Call, fd: int) -> None:
+    """Write the database.  Raises OSError, Failure."""
     if fd == 0:  # started without input: no rules to be read is not the same as no rules
         raise TemporaryFailure(f"unable to read input: {errtext.text(errno.EBADF)}")
-    return fd
+    try:
+        _compile(call, fd)
+    except OverflowError as e:  # the format ends at 4 GB
+        raise OSError(errno.ENOMEM, str(e)) from e
+    except rules.Malformed as e:
+        line = os.fsdecode(e.line.partition(b"\0")[0])
+        raise PermanentFailure(f"unable to parse this line: {line}") from e
 
 
-def _compile(call: Call, fd: int, tmp: bytes) -> None:
+def _compile(call: Call, fd: int) -> None:
     import cdbx  # not needed for a usage error
 
     def ignored(number: int, line: bytes) -> None:
@@ -73,20 +60,6 @@ def _read() -> bytes:
         return streams.read_some(0, BLOCK)
     except OSError as e:
         raise TemporaryFailure(f"unable to read input: {errtext.text(e)}") from e
-
-
-def _sync_directory(directory: bytes) -> None:
-    """Make the new name last.  The rules are in place already: a directory that cannot be synced is no failure."""
-    try:
-        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
-        return
-    try:
-        os.fsync(fd)
-    except OSError:
-        pass
-    finally:
-        os.close(fd)
 
 
 main = PROGRAM.entry(tcprules)

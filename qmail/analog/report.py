@@ -68,7 +68,7 @@ def _page(result: dict[str, object]) -> bytes:
 
 def _write(name: bytes | None, text: bytes) -> None:
     if name is not None:
-        from qmail.core.replacement import replace
+        from ucspi.core.replacement import replace
 
         replace(name, name + b".tmp", lambda fd: streams.write_all(fd, text))
         return

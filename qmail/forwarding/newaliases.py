@@ -9,11 +9,11 @@ import os
 
 from qmail.core import aliases, database, forwardtable
 from qmail.core.forwardtable import ADDRESS, COMMAND, LONGEST, OWNER
-from qmail.core.replacement import replace
 from qmail.protocol.aliasline import lines, words
 from qmail.protocol.token822 import Malformed
 from ucspi.core.command import Call, Program
 from ucspi.core.failure import PermanentFailure, TemporaryFailure
+from ucspi.core.replacement import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

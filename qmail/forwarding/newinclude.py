@@ -9,12 +9,12 @@ import os
 
 from qmail.core import aliases
 from qmail.core.forwardtable import ADDRESS, LONGEST
-from qmail.core.replacement import replace
 from qmail.protocol.aliasline import lines, words
 from qmail.protocol.token822 import Malformed
 from ucspi.core import streams
 from ucspi.core.command import Call, Program
 from ucspi.core.failure import TemporaryFailure, UsageFailure
+from ucspi.core.replacement import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from qmail.core import database, forwardtable
 from qmail.core.forwardtable import ADDRESS, COMMAND, COMMANDS, LISTS, LONGEST, OWNER
-from qmail.core.replacement import replace
 from qmail.core.standardio import read_input
 from ucspi.core.command import Call, Program
 from ucspi.core.failure import PermanentFailure, UsageFailure
+from ucspi.core.replacement import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 
 from qmail.core.forwardtable import ADDRESS, LISTS, LONGEST
-from qmail.core.replacement import replace
 from qmail.core.standardio import read_input
 from ucspi.core import streams
 from ucspi.core.command import Call, Program
 from ucspi.core.failure import TemporaryFailure, UsageFailure
+from ucspi.core.replacement import replace
 
 PROGRAM = Program("setmaillist", __doc__, usage="setmaillist list.bin list.tmp", operands="LIST TMP")
 
