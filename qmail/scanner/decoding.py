@@ -15,15 +15,30 @@ UUENCODED = 300  # bytes of a `begin` line that are looked at
 UUNAMES = 100  # files that one text may hold that way
 
 
+class Inner:
+    """What takes an attachment apart that is a message itself."""
+
+    __slots__ = ()
+
+    def feed(self, data: bytes) -> None:
+        """The next bytes of it, decoded."""
+        raise NotImplementedError
+
+    def end(self) -> None:
+        """It is over."""
+        raise NotImplementedError
+
+
 class Content:
     """One attachment: feed() what stands in the message, then end()."""
 
-    __slots__ = ("_budget", "_head", "archive", "size")
+    __slots__ = ("_budget", "_head", "archive", "inner", "size")
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
         self.size = 0
         self.archive: Archive | None = None
+        self.inner: Inner | None = None
         self._head: bytes | None = b""  # until it is known what it is
 
     def feed(self, data: bytes) -> None:
@@ -34,6 +49,8 @@ class Content:
         """The attachment is over."""
         if self.archive is not None:
             self.archive.end()
+        if self.inner is not None:
+            self.inner.end()
 
     @property
     def uuencoded(self) -> list[bytes]:
@@ -42,6 +59,8 @@ class Content:
 
     def _take(self, data: bytes) -> None:
         self.size += len(data)
+        if self.inner is not None:
+            return self.inner.feed(data)
         if self._head is not None:
             data = self._head + data
             self._head = data if len(data) < 2 else None
@@ -138,8 +157,7 @@ class Text(Content):
 
 
 def content(encoding: bytes, is_text: bool, budget: Budget) -> Content:
-    """What decodes an attachment of that Content-Transfer-Encoding."""
-    encoding = encoding.strip().lower()
+    """What decodes an attachment of that Content-Transfer-Encoding, which is in small letters."""
     if encoding == b"base64":
         return Base64(budget)
     if encoding == b"quoted-printable":

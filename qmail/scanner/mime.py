@@ -46,13 +46,14 @@ class Part:
         return self.names[0] if self.names else b""
 
 
-class Walker:
+class Walker(decoding.Inner):
     """Walks through one message."""
 
     __slots__ = (
         "_boundaries",
         "_budget",
         "_content",
+        "_depth",
         "_digest",
         "_header",
         "_header_size",
@@ -68,11 +69,13 @@ class Walker:
         "troubles",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, outer: Walker | None = None) -> None:
+        """`outer` is the walker that has come upon this message, encoded as an attachment: its bounds hold for both."""
         self.fields: list[tuple[bytes, bytes]] = []  # of the message itself: name in small letters, value
-        self.parts: list[Part] = []
-        self.troubles: set[str] = set()
-        self._budget = zipnames.Budget(ARCHIVED)
+        self.parts: list[Part] = outer.parts if outer else []
+        self.troubles: set[str] = outer.troubles if outer else set()
+        self._depth: int = outer._depth + len(outer._open) + 1 if outer else 0  # of this message in others
+        self._budget: zipnames.Budget = outer._budget if outer else zipnames.Budget(ARCHIVED)
         self._open: list[tuple[bytes, bool]] = []  # boundary (b"" for a message inside), and if it is a digest
         self._boundaries: dict[bytes, int] = {}  # boundary -> place in _open
         self._seen_header = False
@@ -173,15 +176,24 @@ class Walker:
             return self._stop(TOO_MANY)
         self._part = Part([(name, value[:FIELD]) for name, value in own[:FIELDS]], kind.word[:FIELD], names)
         self.parts.append(self._part)
-        if kind.word in (b"message/rfc822", b"message/global", b"message/news"):
+        encoding = first.get(b"content-transfer-encoding", b"").strip().lower()
+        is_message = kind.word in (b"message/rfc822", b"message/global", b"message/news")
+        if is_message and encoding not in (b"base64", b"quoted-printable"):
             self._enter(b"", False)
             self._in_header = True
             return
-        encoding = first.get(b"content-transfer-encoding", b"")
         self._content = decoding.content(encoding, kind.word.startswith(b"text/"), self._budget)
+        if is_message:
+            self._descend(self._content)
+
+    def _descend(self, content: decoding.Content) -> None:
+        """A message that is encoded, against RFC 2046 5.2.1, which some readers show all the same."""
+        if self._depth + len(self._open) >= DEPTH:
+            return self._stop(TOO_DEEP)
+        content.inner = Walker(self)
 
     def _enter(self, boundary: bytes, digest: bool) -> None:
-        if len(self._open) >= DEPTH:
+        if self._depth + len(self._open) >= DEPTH:
             return self._stop(TOO_DEEP)
         if boundary:
             self._boundaries[boundary] = len(self._open)

@@ -43,6 +43,7 @@ WORDS = (
         b"\\",
         b";",
     ),
+    b"Content-Type: message/rfc822\nContent-Transfer-Encoding: quoted-printable\n\n",
     *(b"begin 644 a\n", b"PK\3\4", b"PK\1\2", b"PK\5\6", b"\xff\xff\xff\xff", bytes(30)),
 )
 MESSAGE = (

@@ -8,6 +8,7 @@ import email.policy
 import io
 import time
 import zipfile
+from collections.abc import Callable
 
 import pytest
 
@@ -185,6 +186,25 @@ BROKEN = {
 @pytest.mark.parametrize("message", BROKEN.values(), ids=BROKEN.keys())
 def test_a_name_is_seen_in_a_message_that_is_broken(message: bytes) -> None:
     assert b"v.exe" in [name for part in at_every_cut(message).parts for name in part.names]
+
+
+@pytest.mark.parametrize("encode", [base64.encodebytes, lambda data: data.replace(b"=", b"=3D")])
+def test_a_name_is_seen_in_a_message_that_is_encoded_as_a_whole(encode: Callable[[bytes], bytes]) -> None:
+    inner = multipart(b"Content-Type: a/b; name=v.exe\n\nMZ", b"\nhello")
+    encoding = b"base64" if encode is base64.encodebytes else b"quoted-printable"
+    head = b"Content-Type: message/rfc822; name=m.eml\nContent-Transfer-Encoding: %b\n\n" % encoding
+    walker = at_every_cut(multipart(head + encode(inner), b"\nlast", boundary=b"yy"))
+    assert [part.names for part in walker.parts] == [[b"m.eml"], [b"v.exe"], [], []]
+    assert walker.parts[0].size == len(inner)
+
+
+def test_messages_encoded_in_each_other_are_too_deep_at_last() -> None:
+    message = b"Content-Type: a/b; name=v.exe\n\nMZ"
+    for _ in range(60):  # each is quoted once more: only "=" grows, and there is none
+        message = b"Content-Type: message/rfc822\nContent-Transfer-Encoding: quoted-printable\n\n" + message.replace(
+            b"=", b"=3D"
+        )
+    assert walk(message, 4096).troubles == {mime.TOO_DEEP}
 
 
 def test_lines_that_only_look_like_boundaries_are_text() -> None:
