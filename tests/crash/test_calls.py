@@ -10,11 +10,13 @@ import fcntl
 import os
 import random
 import signal
+import stat
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -246,3 +248,52 @@ def run_send(home: Path, nth: Nth) -> tuple[set[str], list[bytes], list[str]]:
 
 def test_qmail_send_at_every_call(home: Path) -> None:
     each_call(home, "qmail-send", run_send)
+
+
+class LostPages:
+    """The n-th fsync of a file fails, as it does once when the kernel has lost pages of it, and calls it clean then."""
+
+    def __init__(self, n: int) -> None:
+        self.n, self.count = n, 0
+        self.failed: os.stat_result | None = None
+        self.written = False  # since then
+        self.again: list[str] = []
+        self.kept: BinaryIO | None = None
+
+    def __call__(self, name: str, real: Callable[..., int], args: tuple[int, ...], kwargs: dict[str, int]) -> int:
+        if name not in ("fsync", "write", "pwrite"):
+            return real(*args, **kwargs)
+        about = os.fstat(args[0])
+        if self.failed and os.path.samestat(about, self.failed):
+            self.written = self.written or name != "fsync"
+            if name == "fsync" and not self.written:
+                self.again.append(os.readlink(f"/proc/self/fd/{args[0]}"))
+        elif name == "fsync" and stat.S_ISREG(about.st_mode):
+            self.count += 1
+            if self.count == self.n:
+                self.failed = about
+                self.kept = open(f"/proc/self/fd/{args[0]}", "rb")  # so that no other file gets its number
+                raise OSError(errno.EIO, "lost pages")
+        return real(*args, **kwargs)
+
+
+def test_no_file_is_fsynced_again_that_was_not_written_anew(home: Path) -> None:
+    def run(n: int) -> LostPages:
+        lost, sink = LostPages(n), list[bytes]()
+        with interposed(lost):
+            machine = Machine(home, sink.append)
+            accepted = {message.name for message in MESSAGES if machine.submit(message)}
+            machine.run()
+            machine.close()
+        finish(home, accepted, sink, ("lost pages", n))
+        clean(home)
+        return lost
+
+    count = run(0).count
+    assert count > 20
+    for n in faults(count, "fsync"):
+        lost = run(n)
+        if lost.kept:
+            lost.kept.close()
+        assert lost.failed is not None or n > lost.count
+        assert lost.again == []
