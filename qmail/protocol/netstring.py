@@ -47,7 +47,7 @@ class Reader:
         return self.length is None and not self._digits
 
     def feed(self, data: bytes) -> Iterator[tuple[bytes, bool]]:
-        """Pieces of payload, each with True if its netstring ends here, comma and all.
+        """Pieces of payload, and behind the last one of a netstring, when its comma has come, (b"", True).
 
         Lazy: what is not asked for is not parsed, and errors come after all that was good before them."""
         at = 0
@@ -58,11 +58,7 @@ class Reader:
                 piece = data[at : at + self._left]
                 at += len(piece)
                 self._left -= len(piece)
-                if self._left or at == len(data):
-                    yield piece, False
-                else:
-                    at = self._read_comma(data, at)
-                    yield piece, True
+                yield piece, False
             else:
                 at = self._read_comma(data, at)
                 yield b"", True

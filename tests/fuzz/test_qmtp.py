@@ -43,7 +43,10 @@ def test_qmtp_ends_the_same_in_any_pieces(data: bytes) -> None:
     assert count >= sum(len(recipients) for _, recipients, _ in world.mails)
 
 
-@fuzz(words=(*WORDS, b"21:3:hi\n,11:s@e.example,,", b"12:3:hi\n,1:s,0:,,"), seeds=[MAIL, b"12:3:hi\n,1:s,0:,,rest"])
+@fuzz(
+    words=(*WORDS, b"21:3:hi\n,11:s@e.example,,", b"12:3:hi\n,1:s,0:,,"),
+    seeds=[MAIL, b"12:3:hi\n,1:s,0:,,rest", b"20:1111111111111101;1111"],
+)
 def test_qmqp_ends_the_same_in_any_pieces(data: bytes) -> None:
     world = World()
     answers = converse(lambda: qmqp_server.Session().receive, data, world, ERRORS)

@@ -74,7 +74,14 @@ def test_the_length_is_known_before_the_bytes() -> None:
 def test_what_was_good_comes_before_the_error() -> None:
     reader = Reader()
     got = reader.feed(b"1:a,x")
-    assert next(got) == (b"a", True)
+    assert [next(got), next(got)] == [(b"a", False), (b"", True)]
+    with pytest.raises(Malformed):
+        next(got)
+
+
+def test_bytes_are_given_before_their_comma_is_looked_at() -> None:
+    got = Reader().feed(b"1:a;")
+    assert next(got) == (b"a", False)
     with pytest.raises(Malformed):
         next(got)
 
