@@ -79,16 +79,25 @@ def _old_fields(wanted: Settings, message: Message, said: bytes, now: float) -> 
     return lines
 
 
-def rewritten(blocks: Iterable[bytes], subject: bytes) -> Iterator[bytes]:
-    """The message with the spam fields of others renamed, and `subject` (if any) in front of its Subject.
+def missing_type(message: Message) -> bytes:
+    """The fields that a message gets at the end of its header which says that it is MIME, but not of what type."""
+    names = {name for name, _ in message.walker.fields}
+    if b"mime-version" not in names or b"content-type" in names:
+        return b""
+    return b"X-Qmail-Scanner-%b: added fake Content-Type header\nContent-Type: text/plain\n" % VERSION
 
-    A message that has no Subject gets one.  The body goes through as it is."""
+
+def rewritten(blocks: Iterable[bytes], subject: bytes, last: bytes = b"", *, judged: bool = True) -> Iterator[bytes]:
+    """The message with `subject` (if any) in front of its Subject, and the fields `last` at the end of its header.
+
+    `judged`: a spam engine has seen it, so the spam fields of others are renamed.  A message that has no Subject gets
+    one.  The body goes through as it is."""
     missing = bool(subject)
 
     def change(line: bytes) -> bytes:
         nonlocal missing
         lower = line[:16].lower()
-        if lower.startswith(_SPAM_FIELDS):
+        if judged and lower.startswith(_SPAM_FIELDS):
             return b"X-Old-" + line[2:]
         if missing and lower.startswith(b"subject:"):
             missing = False
@@ -96,7 +105,7 @@ def rewritten(blocks: Iterable[bytes], subject: bytes) -> Iterator[bytes]:
         return line
 
     def end() -> bytes:
-        return b"Subject: %b\n" % subject if missing else b""
+        return (b"Subject: %b\n" % subject if missing else b"") + last
 
     return _header_changed(blocks, change, end)
 

@@ -217,8 +217,9 @@ class Scanning(Submission):
         head = fields.block(wanted, message, decision, said, versions.line(wanted), os.getuid(), time.time())
         subject = self._subject() if decision.spam is not None else b""
         blocks: Iterable[bytes] = self._store.blocks()
-        if decision.scores:
-            blocks = fields.rewritten(blocks, subject)
+        last = fields.missing_type(message)
+        if decision.scores or last:
+            blocks = fields.rewritten(blocks, subject, last, judged=bool(decision.scores))
         mail = self._open_next()
         self.qp = mail.qp
         try:

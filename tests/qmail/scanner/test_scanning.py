@@ -585,3 +585,33 @@ def test_without_an_engine_the_field_names_the_own_rules(home: ScannedHome) -> N
     assert home.hand_in() == b""
     ((_, message),) = home.queued()
     assert b"\n (perlscan: 2.01.   \n Clear:RC:0(192.168.1.22):. \n" in message
+
+
+def test_a_message_that_says_mime_but_not_its_type_gets_one_at_the_end_of_its_header(home: ScannedHome) -> None:
+    message = b"MIME-Version: 1.0\nMessage-ID: <1@x>\nX-Spam-Flag: NO\n\nhello\n"
+    assert home.hand_in(message) == b""
+    ((_, found),) = home.queued()
+    assert found.endswith(
+        b" -0000\nMIME-Version: 1.0\nMessage-ID: <1@x>\nX-Spam-Flag: NO\n"  # no engine has said anything else of it
+        b"X-Qmail-Scanner-2.01: added fake Content-Type header\nContent-Type: text/plain\n\nhello\n"
+    )
+
+
+def test_a_message_without_message_id_and_the_fields_of_old(home: ScannedHome) -> None:
+    home.set(add_dscr_hdrs="all", header="X-Qmail-Scanner-Diagnostics")
+    assert home.hand_in(b"Subject: x\n\nhello\n", TCPREMOTEHOST=b"client.example", TCPREMOTEINFO=b"js") == b""
+    ((_, found),) = home.queued()
+    host = os.uname().nodename.partition(".")[0].encode()
+    lines = found.split(b"\n")
+    assert lines[0] == (
+        b"X-Qmail-Scanner-Diagnostics: from client.example (js@192.168.1.22) by %b (envelope-from <sj@aaaa.hu>, uid %d) "
+        b"with qmail-scanner-2.01 " % (host, os.getuid())
+    )
+    assert re.fullmatch(rb"X-Qmail-Scanner-Message-ID: <\d{13,}@%b>" % re.escape(host), lines[4])
+    assert re.fullmatch(
+        rb"X-Qmail-Scanner: 2\.01 \(Clear:RC:0\(192\.168\.1\.22\):\. Processed in [\d.]+ secs\)", lines[5]
+    )
+    assert lines[6:8] == [
+        b"X-Qmail-Scanner-Mail-From: sj@aaaa.hu via %b" % host,
+        b"X-Qmail-Scanner-Rcpt-To: sj@mail.aaaa.hu",
+    ]
