@@ -18,11 +18,11 @@ KNOWN: dict[bytes, str] = {
         (b"bouncefrom", b"bouncehost", b"defaultdelivery", b"defaultdomain", b"defaulthost", b"doublebouncehost"), LINE
     ),
     **dict.fromkeys((b"doublebounceto", b"envnoathost", b"helohost", b"idhost", b"localiphost", b"me"), LINE),
-    **dict.fromkeys((b"outgoingip", b"outgoingip6", b"plusdomain", b"smtpgreeting"), LINE),
+    **dict.fromkeys((b"outgoingip", b"outgoingip6", b"plusdomain", b"smtpgreeting", b"barelf"), LINE),
     **dict.fromkeys((b"concurrencyincoming", b"concurrencylocal", b"concurrencyremote", b"databytes"), NUMBER),
     **dict.fromkeys((b"queuelifetime", b"timeoutconnect", b"timeoutremote", b"timeoutsmtpd"), NUMBER),
     **dict.fromkeys((b"badmailfrom", b"domainbindings", b"locals", b"morercpthosts", b"percenthack"), LIST),
-    **dict.fromkeys((b"qmqpservers", b"rcpthosts", b"scanner", b"smtproutes", b"virtualdomains"), LIST),
+    **dict.fromkeys((b"qmqpservers", b"rcptcheck", b"rcpthosts", b"scanner", b"smtproutes", b"virtualdomains"), LIST),
     b"morercpthosts.cdb": DATABASE,
 }
 HOSTS = (b"locals", b"rcpthosts", b"morercpthosts", b"percenthack")  # lists of nothing but hosts
