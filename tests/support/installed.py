@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,8 @@ from tests.support.classic import ClassicHost
 from tests.support.house import demand
 from tests.support.launchers import ROOT, Result
 
+SHARED = "UCSPI_QMAIL_TESTS"  # in the environment: see tests/system/conftest.py
+ACCOUNTS = ("passwd", "shadow", "group", "gshadow")
 SOURCE = "/var/src"
 HOME = "/var/qmail"
 PREFIX = "/usr/local"
@@ -35,18 +39,32 @@ def interpreter() -> str:
     pytest.skip("needs a Python 3.11 with venv that all users can run (Debian package python3-venv)")
 
 
-@functools.cache
+def shared() -> Path:
+    """A directory that all processes of this test run have in common; pytest takes it away in time."""
+    return Path(os.environ[SHARED])
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """One process at a time: what the others find is whole."""
+    with open(shared() / "lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def wheels() -> str:
-    """A directory with all that pip needs, made once and kept for other test processes."""
-    place = Path(tempfile.gettempdir(), f"ucspi-qmail-wheels-{os.getuid()}-{os.getppid()}")
-    if not place.is_dir():
-        own = tempfile.mkdtemp(prefix="wheels-")
-        copy_source(Path(own, "source"))
-        make = ["make", "-C", f"{own}/source", "wheels", f"PYTHON={interpreter()}", f"WHEELS={own}/wheels"]
-        done = subprocess.run(make, stdin=subprocess.DEVNULL, capture_output=True, timeout=600)
-        assert done.returncode == 0, done
-        os.rename(f"{own}/wheels", place)
-        shutil.rmtree(own)
+    """A directory with all that pip needs, made once in a test run."""
+    place = shared() / "wheels"
+    with alone():
+        if not place.is_dir():
+            source = shared() / "source"
+            shutil.rmtree(source, ignore_errors=True)
+            copy_source(source)
+            make = ["make", "-C", str(source), "wheels", f"PYTHON={interpreter()}", f"WHEELS={place}.new"]
+            done = subprocess.run(make, stdin=subprocess.DEVNULL, capture_output=True, timeout=600)
+            assert done.returncode == 0, done
+            os.rename(f"{place}.new", place)
+            shutil.rmtree(source)
     return str(place)
 
 
@@ -85,10 +103,21 @@ class InstalledHost(ClassicHost):
         return self.run("make", "-s", *words, f"PYTHON={interpreter()}", "WHEELS=/var/wheels", cwd=SOURCE, seconds=600)
 
     def set_up(self) -> None:
-        """What INSTALL.md says."""
-        for words in (["users"], ["setup", "check"]):
-            done = self.make(*words)
-            assert done.code == 0, done
+        """What INSTALL.md says; done once in a test run, and copied after that."""
+        template = shared() / "installed"
+        with alone():
+            if not template.is_dir():
+                for words in (["users"], ["setup", "check"]):
+                    done = self.make(*words)
+                    assert done.code == 0, done
+                new = template.with_suffix(".new")
+                new.mkdir()
+                for name in (*(f"etc/{file}" for file in ACCOUNTS), "usr/local", "var/qmail"):
+                    (new / name).parent.mkdir(parents=True, exist_ok=True)
+                    subprocess.run(["cp", "-a", self._own / name, new / name], check=True)
+                new.rename(template)
+                return
+        subprocess.run(["cp", "-a", f"{template}/.", self._own], check=True)
 
     def control(self, **files: str) -> None:
         """Write control files."""

@@ -29,7 +29,8 @@ def reach(path: str) -> str:
         return ""
     if stat.S_ISSOCK(about.st_mode):
         with socket.socket(socket.AF_UNIX) as caller:
-            return "w" if caller.connect_ex(path) == 0 else ""
+            # A socket of packets is of another type: the kernel says so to those alone who may connect.
+            return "w" if caller.connect_ex(path) in (0, errno.EPROTOTYPE) else ""
     if not stat.S_ISDIR(about.st_mode):
         return "r" * opens(path, os.O_RDONLY) + "w" * opens(path, os.O_WRONLY)
     found = "l" * os.access(path, os.R_OK | os.X_OK, effective_ids=True)

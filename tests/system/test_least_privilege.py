@@ -16,6 +16,7 @@ import pytest
 from qmail.core.envelope import pack
 from tests.support.house import until
 from tests.support.installed import HOME, InstalledHost, interpreter
+from tests.support.launchers import ROOT
 
 pytestmark = [pytest.mark.xdist_group("least privilege"), pytest.mark.timeout(300)]
 
@@ -26,42 +27,40 @@ QUEUED = f"{HOME}/run/queued"
 # account: the only group it has.  What its processes may read and write of the places below; all else is refused.
 ACCOUNTS = {"qmaild": "nofiles", "qmaill": "nofiles", "qmails": "qmail", "qmailr": "qmail", "qmailq": "qmail"}
 PLACES = (f"{HOME}/queue", f"{HOME}/run", "/home", "/etc/shadow", "/var/log/qmail")
-# directories: (l)ist, (c)reate and remove in them; files: (r)ead, (w)rite.  First match counts.
-SENDERS = r"(info|local|remote|bounce|hold)(/|$)"
-TABLE: dict[str, list[tuple[str, str]]] = {
-    "qmaild": [(r"run/queued$", "w"), (r"run$", "l")],
-    "qmaill": [(r"run/queued$", "w"), (r"run$", "l"), (r"log/qmail/\w+$", "lc"), (r"log/qmail/\w+/", "rw")],
-    "qmails": [
-        (rf"queue/{SENDERS}", "lcrw"),
-        (r"queue/(pid|intd)(/|$)", ""),
-        (r"queue/(mess|todo)(/|$)", "lr"),
-        (r"queue/lock/(sendmutex|trigger)$", "rw"),
-        (r"queue/lock/tcpto$", "r"),
-        (r"queue(/lock)?$", "l"),
-    ],
-    "qmailr": [
-        (rf"queue/{SENDERS}", ""),
-        (r"queue/(pid|intd)(/|$)", ""),
-        (r"queue/(mess|todo)(/|$)", "lr"),
-        (r"queue/lock/sendmutex$", ""),
-        (r"queue/lock/trigger$", "w"),
-        (r"queue/lock/tcpto$", "rw"),
-        (r"queue(/lock)?$", "l"),
-    ],
-    "qmailq": [
-        (rf"queue/{SENDERS}", ""),
-        (r"queue/(pid|intd|mess|todo)(/|$)", "lcrw"),
-        (r"queue/lock/sendmutex$", ""),
-        (r"queue/lock/trigger$", "w"),
-        (r"queue/lock/tcpto$", "r"),
-        (r"queue(/lock)?$", "lc"),
-        (r"run$", "lc"),
-    ],
+# What SECURITY.md's names of places mean; a directory's marks count for all in it unless the name ends in $.
+NAMES = {
+    "queue": r"queue$",
+    "queue/lock": r"queue/lock$",
+    **{name: rf"queue/{name}(/|$)" for name in ("todo", "mess", "pid", "intd", "info", "local", "remote", "bounce")},
+    "hold": r"queue/hold(/|$)",
+    **{f"lock/{name}": rf"queue/lock/{name}$" for name in ("sendmutex", "trigger", "tcpto")},
+    "run": r"run$",
+    "run/queued": r"run/queued$",
+    "/home": r"^/home/\w+/(Mailbox|Maildir)",
+    "/etc/shadow": r"^/etc/shadow$",
+    "/var/log/qmail": r"^/var/log/qmail/\w+",
 }
-EVERYBODY = [
-    (r"run/queued$", "w"),
-    (r"run$", "l"),
-    (r"^/home$|^/home/\w+$|^/var/log/qmail$", "l"),  # open to all; what is in them is not
+
+
+def table() -> dict[str, list[tuple[str, str]]]:
+    """SECURITY.md's: for each account, patterns of paths and what is allowed there."""
+    text = (ROOT / "SECURITY.md").read_text().partition("\n## What each reaches\n")[2].partition("\n## ")[0]
+    head, _, *rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"
+    ]
+    assert set(head[1:]) == set(ACCOUNTS)
+    found: dict[str, list[tuple[str, str]]] = {user: [] for user in ACCOUNTS}
+    for places, *cells in rows:
+        for name in re.findall("`([^`]+)`", places):
+            pattern = NAMES[name if name in NAMES else name.removeprefix("queue/")]
+            for user, marks in zip(head[1:], cells, strict=True):
+                found[user].append((pattern, marks))
+    assert {pattern for pattern, _ in found["qmaild"]} == set(NAMES.values())
+    return found
+
+
+EVERYBODY = [  # open to every user of the machine; what is in them is not
+    (r"^/home$|^/home/\w+$|^/var/log/qmail$", "l"),
     (r"\.(qmail|profile|bashrc|bash_logout)[^/]*$", "r"),
 ]
 
@@ -116,11 +115,13 @@ def test_an_account_reaches_what_its_row_says_and_nothing_else(machine: Installe
     paths = everything(machine, *PLACES)
     assert len(paths) > 130 and any("/queue/remote/" in path and path.count("/") == 6 for path in paths)
     reached = as_user(machine, user, "files", stdin=json.dumps(paths).encode())
-    wrong = {}
+    wrong, rows = {}, [*table()[user], *EVERYBODY]
     for path, found in reached.items():
-        allowed = next((marks for pattern, marks in [*TABLE[user], *EVERYBODY] if re.search(pattern, path)), "")
+        allowed = next((marks for pattern, marks in rows if re.search(pattern, path)), "")
         if machine.file(path).is_dir():
             allowed = "".join(mark for mark in allowed if mark in "lc")
+        elif machine.file(path).is_socket():
+            allowed = "".join(mark for mark in allowed if mark == "w")
         elif not machine.file(path).is_symlink():
             allowed = "".join(mark for mark in allowed if mark in "rw")
         if found != allowed:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.house import until
+from tests.support.house import demand, until
 from tests.support.installed import InstalledHost
 from tests.support.supervisors import ALL, SERVICES, Supervisor
 
@@ -176,3 +176,19 @@ def test_rc_qmail_starts_and_stops_the_same_services_without_a_supervisor(machin
     assert not {"qmail-send", "tcpserver", "qmail-queued"} & machine.processes().keys()
     assert "qmail: down\nsmtpd: down\npop3d: down\n" in machine.must(script, "stat").decode()
     machine.wait_for("/var/log/all", r"mail\.\S+ smtpd: .*tcpserver: ok ")
+
+
+def test_the_scripts_take_a_socket_as_systemd_hands_it_over(machine: InstalledHost) -> None:
+    demand("systemd-socket-activate", "systemd")
+    machine.must("qmail-services", "/var/qmail/supervise")
+    here = "/var/qmail/supervise/smtpd"
+    # As the unit has it: root opens the port, and qmaild gets it.
+    words = ["systemd-socket-activate", "-l", "25", "setuidgid", "qmaild", f"{here}/run"]
+    service = machine.start(*words, cwd=here)
+    try:
+        with machine.connect(25) as client:
+            assert client.recv(512).startswith(b"220 mail.aaaa.hu ESMTP")
+        uids = machine.processes()
+        assert uids["tcpserver"] == {machine.account("qmaild")[0]}
+    finally:
+        service.stop()
