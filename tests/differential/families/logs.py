@@ -71,40 +71,30 @@ def cases() -> Iterator[Case]:
     yield Case("multilog, a status file of others", ["multilog", "=s"], files={"s": (0o000, b"")}, account="nobody")
     yield Case("multilog over an old status", ["multilog", "=s"], stdin=b"new\n", files={"s": b"old" * 500})
     yield Case("multilog under umask 077", ["sh", "-c", "umask 077; multilog =s ./L"], stdin=b"x\n")
-    # What runs in the background is waited for: its start may take a while.
-    begin = "{ exec 3<&0; multilog ./L <&3 3<&- & until test -e L/current; do sleep 0.02; done; sleep 0.3; "
-    yield Case(
-        "multilog beside another", ["sh", "-c", f"(sleep 1.5; echo x) | {begin} multilog ./L; echo $?; wait; }}"]
-    )
     yield Case("multilog with a processor that fails once", ["multilog", "s4096", "!test -e ../once && cat || { touch ../once; exit 1; }", "./L"],
                stdin=LINES[:3000], slow=True)  # fmt: skip
     yield Case("multilog with a processor that is killed once", ["multilog", "s4096", "!test -e ../once && cat || { touch ../once; kill -9 $$; }", "./L"],
                stdin=LINES[:3000], slow=True)  # fmt: skip
     yield Case("multilog reads nothing at all", ["sh", "-c", "multilog ./L <&-"])
     yield Case("multilog reads a directory", ["sh", "-c", "multilog ./L < ."])
-    kill = begin + "kill -%s $!; wait $!; echo $?; }"
-    for number in ("TERM", "HUP"):
-        yield Case(
-            f"multilog gets SIG{number}", ["sh", "-c", f"(echo one; sleep 1.5; echo two) | {kill % number}"], slow=True
-        )
-    yield Case(
-        "multilog gets SIGTERM in a line",
-        ["sh", "-c", "(printf par; sleep 1.5; printf 'tial\\nnext\\n') | " + kill.replace("$?;", "$?; cat;") % "TERM"],
-        slow=True,
-    )
-    yield Case(
-        "multilog restarts after SIGHUP",
-        ["sh", "-c", f"(echo one; sleep 1.5) | {kill % 'HUP'}; echo two | multilog ./L"],
-        slow=True,
-    )
-    turn = "kill -ALRM $!; sleep 0.4; "
-    yield Case(
-        "multilog gets SIGALRM twice",
-        ["sh", "-c", f"(echo one; sleep 2.5; echo two) | {begin}{turn * 2}wait $!; echo $?; }}"],
-        slow=True,
-    )
-    yield Case(
-        "multilog gets SIGALRM",
-        ["sh", "-c", f"(echo one; sleep 1.5; echo two) | {begin}{turn}wait $!; echo $?; }}"],
-        slow=True,
-    )
+    yield from _signals()
+
+
+def _signals() -> Iterator[Case]:
+    """multilog in the background, with one line written, and another one to come when the file `go` is there."""
+    feed = "until test -e go; do sleep 0.02; done; "
+    start = "{ exec 3<&0; multilog ./L <&3 3<&- & "
+    begin = f"(echo one; {feed} echo two) | {start} until test -s L/current; do sleep 0.02; done; "
+    end = "touch go; wait $!; echo $?; }"
+    rotated = "until ls L/@* >/dev/null 2>&1; do sleep 0.02; done; "
+    for name, script in {
+        "multilog beside another": f"{begin} multilog ./L; echo $?; {end}",
+        "multilog gets SIGTERM": f"{begin} kill -TERM $!; wait $!; {end}",
+        "multilog gets SIGHUP": f"{begin} kill -HUP $!; wait $!; {end}",
+        "multilog gets SIGALRM": f"{begin} kill -ALRM $!; {rotated} {end}",
+        "multilog gets SIGALRM twice": f"{begin} kill -ALRM $!; {rotated} kill -ALRM $!; sleep 0.3; {end}",
+        "multilog restarts after SIGHUP": f"{begin} kill -HUP $!; wait $!; {end}; echo three | multilog ./L",
+        "multilog gets SIGTERM in a line": f"(printf par; {feed} printf 'tial\\nnext\\n') | {start} until test -e L/current; do sleep 0.02; done; "
+        f"sleep 0.4; kill -TERM $!; sleep 0.2; touch go; wait $!; echo $?; cat; }}",
+    }.items():
+        yield Case(name, ["sh", "-c", script])
