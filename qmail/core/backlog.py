@@ -10,6 +10,8 @@ Between the two nothing is lost by a crash but the schedule, and messages are tr
 
 from __future__ import annotations
 
+import os
+
 from qmail.core import logline, queuefiles
 from qmail.core.hold import Holds
 from qmail.core.queuedir import SPLIT
@@ -108,6 +110,17 @@ class Backlog:
         for schedule, wanted in zip((*self.channels, self.done), numbers, strict=True):
             if wanted:
                 schedule.bring_forward(wanted, now)
+
+    def through(self, numbers: Sequence[Collection[int]], now: int) -> None:
+        """Messages, by channel, whose channel file has been removed without a pass: off the schedule, and on to their
+        end if the other channel is through as well."""
+        for schedule, gone in zip(self.channels, numbers, strict=True):
+            if gone:
+                schedule.drop(gone)
+        for number in frozenset().union(*numbers):
+            names = [self._queue.split_name(kind, number) for kind in logline.CHANNELS]
+            if not any(os.path.lexists(self._queue.at(name)) for name in names):
+                self.done.add(now, number)
 
     def save(self) -> None:
         """Write the times of the next attempts into the queue, where the next qmail-send looks for them."""

@@ -233,6 +233,10 @@ class Deliveries:
         """Where the records of a message are whose deliveries are out."""
         return frozenset([each.position for each in self.channels[channel].out() if each.job.number == number])
 
+    def has(self, number: int, channel: int) -> bool:
+        """Is there a pass over this message, or a report to come?"""
+        return self._job(number, channel) is not None
+
     def decide(self, number: int, channel: int, position: int, reason: bytes | None) -> None:
         """A delivery that is out is the last one: what is deferred fails with `reason`, or (None) counts as done."""
         for delivery in self.channels[channel].out():

@@ -44,6 +44,7 @@ class Interventions:
         self._queue, self._backlog, self._deliveries = queue, backlog, deliveries
         self._settings, self._log = settings, log
         self._due: tuple[set[int], set[int], set[int]] = (set(), set(), set())  # local, remote, done
+        self._through: tuple[set[int], set[int]] = (set(), set())  # no recipient is left in local, in remote
 
     def answer(self, packet: bytes, uid: int, now: int) -> bytes:
         """Do what a request says; return the answer."""
@@ -64,7 +65,8 @@ class Interventions:
                 self._log(logline.intervention(verb, item.number, settled, under_way, uid))
                 answers.append(intervention.done(settled, under_way))
         self._backlog.bring_forward(self._due, now)
-        self._due = (set(), set(), set())
+        self._backlog.through(self._through, now)
+        self._due, self._through = (set(), set(), set()), (set(), set())
         return b"".join(answers)
 
     def _find(self, item: Item) -> None:
@@ -141,9 +143,17 @@ class Interventions:
                 if self._deliveries:
                     self._deliveries.skip(item.number, channel, offsets)
             done += len(offsets)
-            if not any(True for _ in self._waiting(Item(item.number, item.birth), channel)):
-                self._due[channel].add(item.number)  # for a last pass, which finds that all is done
+            self._end(item, channel)
         return done, under_way
+
+    def _end(self, item: Item, channel: int) -> None:
+        """If no recipient is left on a channel: take its file away, without waiting for a slot for a last pass."""
+        if self._deliveries and self._deliveries.has(item.number, channel):
+            return  # that pass is under way
+        name = self._queue.split_name(logline.CHANNELS[channel], item.number)
+        if not any(True for _ in self._waiting(Item(item.number, item.birth), channel)):
+            queuefiles.remove(self._queue.at(name))
+            self._through[channel].add(item.number)
 
     def _waiting(self, item: Item, only: int | None = None) -> Iterator[tuple[bytes, int, bool]]:
         """Recipients that are meant and not done: key, offset of the record, whether the delivery is under way."""

@@ -66,6 +66,11 @@ class Schedule:
         """Move all times: the clock has been moved."""
         self._heap = [(when + seconds, number) for when, number in self._heap]  # a heap as before
 
+    def drop(self, numbers: Container[int]) -> None:
+        """Forget these messages."""
+        self._heap = [(when, number) for when, number in self._heap if number not in numbers]
+        heapq.heapify(self._heap)
+
     def all_now(self, now: int) -> None:
         """Make everything due (ALRM).  What is already overdue keeps its place before the others."""
         # The result of a monotone change of the keys is a heap only up to ties, which the numbers then break.

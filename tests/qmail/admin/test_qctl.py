@@ -179,6 +179,25 @@ def test_delete_removes_without_a_bounce_even_what_has_failed_already_or_fails_n
     assert not any(files(sender.home, kind) for kind in ("mess", "todo", "info", "local", "remote", "bounce"))
 
 
+def test_fail_and_delete_need_no_free_slot(start: Start, tmp_path: Path) -> None:
+    home = make_instance(tmp_path, concurrencyremote="1")
+    for number in (46, 69, 92):
+        waiting(home, number)
+    path(home, "local", 69).write_bytes(b"Tl@probe.example.org\0")
+    sender = start()
+    sender.until(b"status: local 0/10 remote 0/1")
+    slow = queue_message(home, b"s@s", [b"slow@r"])
+    sender.command(REMOTE)
+    assert qctl(home, "delete", "46") == ok("deleted #46: 2 recipients\n")
+    sender.until(b"end msg 46")
+    assert qctl(home, "delete", "-r", "*@r", "69") == ok("deleted #69: 2 recipients\n")
+    assert sender.deliver(LOCAL, b"K").recipient == b"l@probe.example.org"
+    sender.until(b"end msg 69")
+    assert qctl(home, "fail", "92") == ok("failed #92: 2 recipients\n")
+    sender.until(b"end msg 92")
+    assert b"end msg %d" % slow not in sender.log
+
+
 def test_patterns_choose_by_sender_and_recipient(start: Start, idle: Path) -> None:
     for number, recipients in ((47, b"Tx@r\0"), (48, b"Tz@other\0"), (49, b"Dx@r\0Tq@r\0")):
         waiting(idle, number, recipients)
