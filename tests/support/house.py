@@ -285,14 +285,14 @@ class House:
         except OSError as e:
             return str(e)
 
-    def wait_for_files(self, directory: str, count: int = 1) -> list[Path]:
+    def wait_for_files(self, directory: str, count: int = 1, seconds: float = 20) -> list[Path]:
         """Wait until a directory has that many files."""
 
         def look() -> list[Path] | None:
             found = sorted(self.file(directory).iterdir()) if self.file(directory).is_dir() else []
             return found if len(found) >= count else None
 
-        return until(look, f"{count} files in {directory}")
+        return until(look, f"{count} files in {directory}", seconds)
 
 
 class Service:

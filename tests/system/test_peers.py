@@ -39,6 +39,7 @@ def host(request: pytest.FixtureRequest) -> Iterator[ClassicHost]:
         }
         house.start_smtpd(**host_words)
         peers.start(request.param, house)
+        house.connect(25, peers.ADDRESS).close()  # it listens
         yield house
 
 
@@ -62,7 +63,13 @@ def send(host: ClassicHost, address: str, sender: str, recipient: str) -> bytes:
 
 def received(host: ClassicHost, user: str, count: int = 1) -> list[bytes]:
     """What is new in a user's Maildir, which is empty then."""
-    files = host.wait_for_files(f"/home/{user}/Maildir/new", count)
+    try:
+        files = host.wait_for_files(f"/home/{user}/Maildir/new", count, 90)
+    except AssertionError as e:
+        logs = host.run("sh", "-c", "tail -n 40 /var/log/*.log /var/log/exim4/*; qmail-qread").out.decode(
+            errors="replace"
+        )
+        raise AssertionError(logs) from e
     found = [file.read_bytes() for file in files]
     for file in files:
         file.unlink()
