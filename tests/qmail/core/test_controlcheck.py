@@ -42,7 +42,9 @@ GOOD = {
         ),
         (
             {b"virtualdomains": b"virtual.example:bela\r\n"},
-            [r"virtualdomains:1: has a carriage return, which counts as part of the name; remove it: sed -i 's/\r$//'"],
+            [
+                r"virtualdomains:1: has a carriage return, which is taken as part of the name; remove it: sed -i 's/\r$//'"
+            ],
         ),
         (
             {b"virtualdomains": b"example.org:bela\n"},
