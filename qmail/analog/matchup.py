@@ -20,13 +20,14 @@ PENDING = 5
 
 def matchup(call: Call) -> int:
     """Until the end of the log."""
-    from qmail.analog.core.matching import Matcher  # re, datetime: not for --help
+    from qmail.analog.core.parallel import Sequel, matched  # re, datetime: not for --help
 
     gc.disable()  # the tables hold millions of objects and no cycles
-    matcher = Matcher(time.time())
+    now = time.time()
+    matcher = Sequel(now)
     try:
-        for block in filters.blocks():
-            if output := matcher.receive(block):
+        for output in matched(filters.blocks(), matcher, now):
+            if output:
                 filters.put(output)
     finally:
         gc.enable()

@@ -19,7 +19,7 @@ from ucspi.core import scan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     # birth, bytes, <sender>, qp, uid, [successes, failures, deferrals]
     Message = tuple[str, str, str, str, str, list[int]]
@@ -62,7 +62,7 @@ class Matcher:
         self._deliveries: dict[str, list[str]] = {}  # by number and colon: nine fields of the "starting" line
         self._parts: list[bytes] = []  # of a line whose end has not come
         self._started: list[str] = []  # keys of deliveries that are still to be checked
-        self._numbers: set[str] = set()  # of messages, known to be canonical
+        self._numbers: dict[str, int] = {}  # of messages, known to be canonical; the values are Part's
         self.warnings: dict[str, int] = {}  # how often what was met that makes totals wrong
 
     def receive(self, data: bytes) -> bytes:
@@ -74,7 +74,9 @@ class Matcher:
         self._parts.append(data[:cut])
         block = b"".join(self._parts)
         self._parts = [data[cut + 1 :]]
-        return "".join(self._block(block)).encode("latin-1")
+        out: list[str] = []
+        self._block(block, out)
+        return "".join(out).encode("latin-1")
 
     def pending(self) -> bytes:
         """Open messages, deliveries in progress and the unfinished line, as lines to begin the next log with."""
@@ -83,12 +85,17 @@ class Matcher:
             out.append(f"{birth} info msg {number}: bytes {size} from {sender} qp {qp} uid {uid}\n")
             out.append(f"{birth} extra {number} {k} {z} {d}\n")
         for key, fields in self._deliveries.items():
-            start, number, channel, recipient = _start(fields)
+            start, number, channel, recipient = start_of(fields)
             out.append(f"{start} starting delivery {key} msg {number} to {channel} {recipient}\n")
         return "".join(out).encode("latin-1") + b"".join(self._parts)
 
-    def _block(self, block: bytes) -> Iterable[str]:
-        """Output, in pieces, for the lines of a block; the newline of the last one is left out."""
+    def unfinished(self) -> bytes:
+        """Give up the beginning of a line that has been received."""
+        parts, self._parts = self._parts, []
+        return b"".join(parts)
+
+    def _block(self, block: bytes, out: list[str]) -> None:
+        """Output, in pieces, for the lines of a block, which comes without its last newline."""
         lead = ""
         if not _PLAIN.match(block):
             blanks = block[: len(block) - len(block.lstrip(b" "))]
@@ -102,10 +109,10 @@ class Matcher:
             block = self._normalize(block)
         lines = block.decode("latin-1").split("\n")
         if b"\0" in block or b"\t" in block or not block.isascii():
-            return [self._exact((lead + line).encode("latin-1")) for line in lines]
-        out: list[str] = []
-        self._quick(lines, lead, out.append)
-        return out
+            for line in lines:
+                out.append(self._exact((lead + line).encode("latin-1")))  # noqa: PERF401  (a Part looks at `out`)
+        else:
+            self._quick(lines, lead, out.append)
 
     def _quick(self, lines: list[str], lead: str, add: Callable[[str], None]) -> None:
         """The quick way.  Fields are split at single blanks: an empty one would mean that fields are elsewhere.
@@ -186,14 +193,20 @@ class Matcher:
             if text := self._exact((lead + line).encode()):
                 add(text)
         self._check()
-        if len(numbers) > MANY:
-            numbers.clear()
+        self._tidy()
+
+    def _tidy(self) -> None:
+        if len(self._numbers) > MANY:
+            self._numbers.clear()
+
+    def _note(self, number: str) -> None:
+        self._numbers[number] = 0
 
     def _remember(self, number: str) -> None:
         """Note the number of a message.  ValueError if it is not one as qmail-send writes it."""
         if not number.isdigit() or number[0] == "0" or len(number) > DIGITS:
             raise ValueError
-        self._numbers.add(number)
+        self._note(number)
 
     def _check(self) -> None:
         """Deliveries that the quick way took for good: their numbers may be no such thing."""
@@ -209,7 +222,7 @@ class Matcher:
     def _exact(self, line: bytes) -> str:
         """The exact way: output for one line, with its newline."""
         line = self._normalize(line)
-        fields = _lex(line)
+        fields = lex(line)
         action = fields[1]
         if action in _IGNORED:
             return ""
@@ -229,13 +242,13 @@ class Matcher:
 
     def _new(self, fields: list[bytes]) -> str:
         number = str(scan.number(fields[3]))
-        self._numbers.add(number)
+        self._note(number)
         self._forget(number)
         return ""
 
     def _info(self, fields: list[bytes]) -> str:
         number, size, qp, uid = (str(scan.number(fields[i])) for i in (3, 5, 9, 11))
-        self._numbers.add(number)
+        self._note(number)
         self._forget(number)
         self._messages[number] = (_text(fields[0]), size, _text(fields[7].lower()), qp, uid, [0, 0, 0])
         return ""
@@ -266,7 +279,7 @@ class Matcher:
         begun = self._deliveries.pop(f"{scan.number(fields[2])}:", None)
         if begun is None:
             return ""
-        start, number, channel, recipient = _start(begun)
+        start, number, channel, recipient = start_of(begun)
         stamp, reason = _text(fields[0]), _text(fields[4])
         message = self._messages.get(number)
         kind = "?"
@@ -319,15 +332,15 @@ _HANDLERS = {
 }
 
 
-def _lex(line: bytes) -> list[bytes]:
+def lex(line: bytes) -> list[bytes]:
     """The fields of a line, FIELDS of them at least; those it has not are empty."""
     fields = [field for field in line.translate(_BLANKS).split(b" ") if field]
     return fields + [b""] * (FIELDS - len(fields))
 
 
-def _start(fields: list[str]) -> tuple[str, str, str, str]:
+def start_of(fields: list[str]) -> tuple[str, str, str, str]:
     """Time, message, channel and recipient of a "starting" line, exactly."""
-    exact = _lex(" ".join(fields).encode("latin-1"))
+    exact = lex(" ".join(fields).encode("latin-1"))
     return _text(exact[0]), str(scan.number(exact[5])), _text(exact[7]), _text(exact[8].lower())
 
 
