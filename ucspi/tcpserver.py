@@ -162,13 +162,12 @@ def _ids(call: Call) -> tuple[int, int]:
     """uid and gid to switch to, 0 to stay.  -U stands where it is given: a later -u or -g overrides it."""
     uid = gid = 0
     for letter, value in call.options:
-        if letter == "u":
-            uid = _id(value or b"", "uid", lambda name: pwd.getpwnam(name).pw_uid)
-        elif letter == "g":
-            gid = _id(value or b"", "gid", lambda name: grp.getgrnam(name).gr_gid)
-        elif letter == "U":
-            uid = scan.number(call.env[b"UID"]) if b"UID" in call.env else uid
-            gid = scan.number(call.env[b"GID"]) if b"GID" in call.env else gid
+        of_uid = value if letter == "u" else call.env.get(b"UID") if letter == "U" else None
+        of_gid = value if letter == "g" else call.env.get(b"GID") if letter == "U" else None
+        if of_uid is not None:
+            uid = _id(of_uid, "uid", lambda name: pwd.getpwnam(name).pw_uid)
+        if of_gid is not None:
+            gid = _id(of_gid, "gid", lambda name: grp.getgrnam(name).gr_gid)
     return uid, gid
 
 

@@ -86,14 +86,15 @@ def _signals() -> Iterator[Case]:
     start = "{ exec 3<&0; multilog ./L <&3 3<&- & "
     begin = f"(echo one; {feed} echo two) | {start} until test -s L/current; do sleep 0.02; done; "
     end = "touch go; wait $!; echo $?; }"
+    gone = "wait $!; echo $?; touch go; }"
     rotated = "until ls L/@* >/dev/null 2>&1; do sleep 0.02; done; "
     for name, script in {
         "multilog beside another": f"{begin} multilog ./L; echo $?; {end}",
-        "multilog gets SIGTERM": f"{begin} kill -TERM $!; wait $!; {end}",
-        "multilog gets SIGHUP": f"{begin} kill -HUP $!; wait $!; {end}",
+        "multilog gets SIGTERM": f"{begin} kill -TERM $!; {gone}",
+        "multilog gets SIGHUP": f"{begin} kill -HUP $!; {gone}",
         "multilog gets SIGALRM": f"{begin} kill -ALRM $!; {rotated} {end}",
         "multilog gets SIGALRM twice": f"{begin} kill -ALRM $!; {rotated} kill -ALRM $!; sleep 0.3; {end}",
-        "multilog restarts after SIGHUP": f"{begin} kill -HUP $!; wait $!; {end}; echo three | multilog ./L",
+        "multilog restarts after SIGHUP": f"{begin} kill -HUP $!; {gone}; echo three | multilog ./L",
         "multilog gets SIGTERM in a line": f"(printf par; {feed} printf 'tial\\nnext\\n') | {start} until test -e L/current; do sleep 0.02; done; "
         f"sleep 0.4; kill -TERM $!; sleep 0.2; touch go; wait $!; echo $?; cat; }}",
     }.items():

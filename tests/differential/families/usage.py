@@ -68,6 +68,8 @@ def cases() -> Iterator[Case]:
     yield Case("tcpserver -u nobody", ["tcpserver", "-u", "nobody", "1.2.3.4", "45001", "true"])
     yield Case("tcpserver -u no-such-account", ["tcpserver", "-u", "no-such-account", "1.2.3.4", "45001", "true"])
     yield Case("tcpserver -g no-such-group", ["tcpserver", "-g", "no-such-group", "1.2.3.4", "45001", "true"])
+    for env in ({"UID": "no-such-account"}, {"UID": "1", "GID": "no-such-group"}, {"UID": ""}, {"UID": "nobody"}):
+        yield Case(f"tcpserver -U with {env}", ["tcpserver", "-U", "1.2.3.4", "45001", "true"], env=env)
     for ip in ("x", "1.2.3", "1.2.3.", "1.2.3.4x", "1.2.3.4.5", "1..3.4", "", " 1.2.3.4", "300.1.1.1"):
         yield Case(f"tcpclient -i {ip!a}", ["tcpclient", "-RHl0", "-i", ip, "{NET}.2", "1", "true"])
     yield from _softlimit()
