@@ -376,3 +376,16 @@ def test_new_mail_in_masses_does_not_keep_deliveries_waiting(start: Start) -> No
     last_new = max(i for i, line in enumerate(lines) if line.startswith(b"new msg"))
     assert first_end < last_new
     assert lines[-1].startswith(b"end msg")
+
+
+def test_todo_that_cannot_be_read_is_complained_of_and_looked_at_again(start: Start) -> None:
+    sender = start()
+    sender.expect(IDLE)
+    todo = sender.home / "queue/todo"
+    todo.rename(sender.home / "aside")
+    pull(sender.home)
+    sender.expect(b"alert: unable to opendir todo, sleeping...")  # row 34
+    (sender.home / "aside").rename(todo)
+    n = queue_message(sender.home, b"a@b", [b"x@remote.example"])
+    sender.deliver(REMOTE, b"K")
+    sender.until(b"end msg %d" % n)
