@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench import hosts, messages
 from bench.table import Table
+from qmail.core.spawnproto import ReportReader, pack_command
 
 RECIPIENT = "anna@far.example"
+CONCURRENCY = 20  # concurrencyremote's default
 SINK = shutil.which("smtp-sink", path="/usr/sbin")
 
 
@@ -79,8 +82,34 @@ def sent(directory: Path) -> Table:
         host = _instance(directory, sink)
         with host.smtpd():
             messages.inject(host.smtp_port, recipient=RECIPIENT)
+        alone = messages.MESSAGES / _rspawn(host)
         start = time.monotonic()
         with host.sender():
             _until_empty(host.queued)
             table.add("ours", messages.MESSAGES / (time.monotonic() - start))
+        table.add("ours, qmail-rspawn and qmail-remote without qmail-send", alone)
     return table
+
+
+def _rspawn(host: hosts.Instance) -> float:
+    """Seconds that qmail-rspawn takes to send one message of the queue many times, as qmail-send would have it done."""
+    message = next((host.home / "queue/mess").glob("*/*"))
+    messid = os.fsencode(message.relative_to(host.home / "queue/mess"))
+    argv = [str(hosts.BIN / "qmail-rspawn")]
+    with subprocess.Popen(argv, env=host.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdin and child.stdout
+        commands, reports = child.stdin.fileno(), child.stdout.fileno()
+        os.read(reports, 1)  # how many it takes at a time
+        reader, waiting, done = ReportReader(), messages.MESSAGES, 0
+        free = list(range(CONCURRENCY))
+        start = time.monotonic()
+        while done < messages.MESSAGES:
+            while free and waiting:
+                os.write(commands, pack_command(free.pop(), messid, b"sender@localhost", RECIPIENT.encode()))
+                waiting -= 1
+            for delnum, letter, text in reader.feed(os.read(reports, 65536)):
+                if letter != b"K":
+                    raise RuntimeError(f"not sent: {text!r}")
+                free.append(delnum)
+                done += 1
+        return time.monotonic() - start
