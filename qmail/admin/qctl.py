@@ -138,7 +138,7 @@ def _intervene(call: Call, home: instance.Instance, queue: Queue, verb: bytes, s
 def _items(call: Call, queue: Queue, selection: Selection, missing: set[int]) -> Iterator[intervention.Item]:
     for message, recipients in selection.messages(queue):
         if message.waiting:
-            call.warn(b"#%d: new; qmail-send has not sorted its recipients yet" % message.number)
+            call.warn(b"#%d: new; try again when its first attempt is over" % message.number)
             continue
         missing.discard(message.number)
         keys = [] if selection.whole else [each.key for each in recipients if not each.done]

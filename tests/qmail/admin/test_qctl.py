@@ -228,7 +228,7 @@ def test_a_new_message_must_be_sorted_first(idle: Path) -> None:
     n = queue_message(idle, b"s@s", [b"x@r"])
     done = qctl(idle, "delete", str(n))
     assert (done.code, done.out) == (111, b"")
-    assert done.err == b"qmail-qctl: #%d: new; qmail-send has not sorted its recipients yet\n" % n
+    assert done.err == b"qmail-qctl: #%d: new; try again when its first attempt is over\n" % n
 
 
 @pytest.mark.parametrize(
