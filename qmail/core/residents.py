@@ -102,6 +102,8 @@ class Residents:
         resident = self._new(key, become)
         try:
             resident.hand(argv, message, output)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # it could not become that user, and is dead already: its wait status says why
         except OSError:
             self._dismiss(resident)
             raise

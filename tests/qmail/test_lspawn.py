@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import tempfile
+import traceback
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,8 @@ def converse(serve: Callable[[], int], commands: bytes) -> bytes:
             os.dup2(report_in, 1)
             os.closerange(3, 64)
             code = serve()
+        except BaseException:
+            traceback.print_exc()  # for whoever reads why a test failed
         finally:
             os._exit(code)
     os.close(command_out)

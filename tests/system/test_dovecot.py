@@ -73,7 +73,7 @@ def curl(host: ClassicHost, url: str, *words: str) -> bytes:
 def unique_ids(host: ClassicHost, port: int) -> dict[bytes, int]:
     """Message numbers by what UIDL says."""
     done = host.run("curl", "--silent", "--user", "anna:secret", "-X", "UIDL", f"pop3://127.0.0.1:{port}/")
-    return {line.split()[1]: int(line.split()[0]) for line in done.out.splitlines()}
+    return {line.split()[1]: int(line.split()[0]) for line in done.out.splitlines() if line}
 
 
 def by_pop3(host: ClassicHost, port: int) -> dict[bytes, bytes]:
