@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import shutil
 import subprocess
 import time
@@ -37,16 +36,14 @@ def statistics(directory: Path) -> Table:
         f"Statistics of {DELIVERIES:,} deliveries ({log.stat().st_size >> 20} MiB)", "s", smaller_is_better=True
     )
     if shutil.which("mawk") is None:
-        table.add("matchup | zoverall, mawk", None, "mawk is not installed")
+        table.add("matchup and zoverall, mawk", None, "mawk is not installed")
     else:
         for report in ("zoverall", "zsenders"):
             table.add(
-                f"matchup | {report}, mawk",
+                f"matchup and {report}, mawk",
                 _seconds(f"mawk -f {AWK}/matchup.awk log | mawk -f {AWK}/{report}.awk", directory),
             )
-            table.add(f"matchup | {report}, ours", _seconds(f"matchup <log | {report}", directory))
+            table.add(f"matchup and {report}, ours", _seconds(f"matchup <log | {report}", directory))
     table.add("wc -l and matchup, ours", _seconds("wc -l <log; matchup <log", directory))
     table.add("qmail-report", _seconds("qmail-report log", directory))
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    table.add("(largest process of these, MiB)", peak / 1024)
     return table
