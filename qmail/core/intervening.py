@@ -6,6 +6,7 @@ is done when its report comes, and a report of success beats it."""
 
 from __future__ import annotations
 
+import errno
 import os
 
 from qmail.core import bounce, envelope, hold, intervention, logline, queuefiles
@@ -75,8 +76,10 @@ class Interventions:
             birth = queuefiles.info(self._queue, item.number)[1]
         except FileNotFoundError:
             raise Gone from None
-        if birth != item.birth or queuefiles.exists(self._queue.todo(item.number)):
+        if birth != item.birth:
             raise Gone
+        if queuefiles.exists(self._queue.todo(item.number)):
+            raise OSError(errno.EAGAIN, "new; try again when its first attempt is over")
 
     def _do(self, verb: bytes, text: bytes, item: Item, now: int) -> tuple[int, int]:
         if verb == b"hold":
