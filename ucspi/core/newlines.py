@@ -41,7 +41,9 @@ class Remover:
         self._held = b""
         if block.endswith(b"\r"):
             block, self._held = block[:-1], b"\r"
-        return block.replace(b"\r\n", b"\n")
+        # One byte is found three times as fast as two; most blocks have a CR before every LF, and nowhere else.
+        without = block.replace(b"\r", b"")
+        return without if add(without) == block else block.replace(b"\r\n", b"\n")
 
     def close(self) -> bytes:
         """The CR that nothing followed."""
