@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import tempfile
@@ -75,10 +76,11 @@ def converse(serve: Callable[[], int], commands: bytes) -> bytes:
             signal.alarm(20)
             os.dup2(command_out, 0)
             os.dup2(report_in, 1)
+            gc.freeze()  # what this process inherited as garbage must not close descriptors of the same numbers
             os.closerange(3, 64)
             code = serve()
         except BaseException:
-            traceback.print_exc()  # for whoever reads why a test failed
+            os.write(2, traceback.format_exc().encode())  # for whoever reads why a test failed
         finally:
             os._exit(code)
     os.close(command_out)

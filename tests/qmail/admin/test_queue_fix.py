@@ -94,6 +94,11 @@ def test_all_that_the_states_allow_is_in_order(queue: Path) -> None:
     assert tree(queue) == before
 
 
+def empty(queue: Path) -> int:
+    """A directory of mess/ in which there happens to be no message."""
+    return next(i for i in range(SPLIT) if not any((queue / f"mess/{i}").iterdir()))
+
+
 Damage = Callable[[Path, int], object]
 
 
@@ -105,7 +110,7 @@ def unreadable_by_qmail_send(queue: Path, n: int) -> None:
     ("damage", "kind", "name", "remedy"),
     [
         (lambda q, n: shutil.rmtree(q / "bounce"), "missing", "bounce", "make it"),
-        (lambda q, n: (q / "mess/22").rmdir(), "missing", "mess/22", "make it"),
+        (lambda q, n: (q / f"mess/{empty(q)}").rmdir(), "missing", "mess/E", "make it"),
         (lambda q, n: (q / "lock/trigger").unlink(), "missing", "lock/trigger", "make it"),
         (lambda q, n: (q / "lock/sendmutex").unlink(), "missing", "lock/sendmutex", "make it"),
         (lambda q, n: (q / "hold").rmdir(), "missing", "hold", "make it"),
@@ -135,6 +140,7 @@ def test_one_thing_that_is_wrong_is_found_alone_and_repaired_without_touching_th
     normal(queue)
     n = message(queue, info=b"Fa@b\0", remote=b"Tc@d\0")
     before = tree(queue)
+    name = name.replace("E", str(empty(queue)))
     damage(queue, n)
     name = name.replace("S", str(n % SPLIT)).replace("N", str(n))
     found = json.loads(fix(queue, "--json").out)["problems"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 
@@ -71,6 +72,7 @@ def spawner(
             signal.alarm(20)
             os.dup2(command_out, 0)
             os.dup2(report_in, 1)
+            gc.freeze()  # what this process inherited as garbage must not close descriptors of the same numbers
             os.closerange(3, 64)
             os.chdir(mess)
             os._exit(Spawner(os.getuid() if owner is None else owner, make, truncate).run())
