@@ -35,14 +35,22 @@ def wait_for(port: int, seconds: float = 20) -> None:
             with socket.create_connection(("127.0.0.1", port), 2) as s:
                 s.settimeout(5)
                 if s.recv(1):
-                    s.sendall(b"QUIT\r\n")
-                    while s.recv(4096):
-                        pass
+                    _leave(s)
                     return
         except OSError:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.05)
+
+
+def _leave(connection: socket.socket) -> None:
+    """QUIT, to a server that may have gone without waiting for it."""
+    try:
+        connection.sendall(b"QUIT\r\n")
+        while connection.recv(4096):
+            pass
+    except OSError:
+        pass
 
 
 @contextlib.contextmanager
