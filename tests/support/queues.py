@@ -59,7 +59,7 @@ def start(
             high = [os.dup(fd) if fd >= 0 else -1 for fd in (fd0, fd1)]
             for number, fd in enumerate(high):
                 os.close(number) if fd < 0 else os.dup2(fd, number)
-            os.closerange(3, 256)
+            os.closerange(3, 65536)
             if setup is not None:
                 setup()
             code = chain.Process().run(main, argv, env)

@@ -1,0 +1,13 @@
+"""What all tests stand on: the signals of a process that a person started."""
+
+from __future__ import annotations
+
+import signal
+
+
+def pytest_configure() -> None:
+    """A shell without job control starts what it puts in the background with SIGINT and SIGQUIT ignored, and the programs
+    under test would inherit that.  In the processes of pytest-xdist as well."""
+    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
