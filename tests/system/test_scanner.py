@@ -172,7 +172,10 @@ def test_the_articles_host_delivers_refuses_quarantines_and_tags(scanned: Scanne
     assert any("Fwd: hey dude!" in text for text in scanned.delivered(3))
 
 
-def test_engines_that_stop_in_mid_load_lose_no_mail_and_let_none_pass_unscanned(scanned: ScannedHost) -> None:
+@pytest.mark.parametrize(("kind", "name"), [("clamd", "clamdscan"), ("spamd", "spamassassin")])
+def test_an_engine_that_stops_in_mid_load_loses_no_mail_and_lets_none_pass_unscanned(
+    scanned: ScannedHost, kind: str, name: str
+) -> None:
     accepted: list[int] = []
     deferred: list[int] = []
     down = threading.Event()
@@ -197,16 +200,18 @@ def test_engines_that_stop_in_mid_load_lose_no_mail_and_let_none_pass_unscanned(
     for thread in threads:
         thread.start()
     until(lambda: len(accepted) >= 8 or errors, lambda: f"{accepted} {errors}", 60)
-    scanned.services["clamd"].stop(9)
+    scanned.services[kind].stop(9)
     down.set()
     before = len(deferred)
     until(lambda: len(deferred) >= before + 8 or errors, lambda: f"{deferred} {errors}", 60)
     down.clear()
-    (Path(scanned.clamd.directory) / "clamd.ctl").unlink(missing_ok=True)
-    scanned.services["clamd"] = scanned.host.start(*scanned.clamd.argv())
+    if kind == "clamd":
+        (Path(scanned.clamd.directory) / "clamd.ctl").unlink(missing_ok=True)
+    engine = scanned.clamd if kind == "clamd" else scanned.spamd
+    scanned.services[kind] = scanned.host.start(*engine.argv())
     for thread in threads:
         thread.join(90)
     assert errors == [] and sorted(accepted) == list(range(40))
     found = re.findall(r"^Message-ID: <(\d+)@aaaa\.hu>$", "\n".join(scanned.delivered(40)), re.M)
     assert sorted(map(int, found)) == list(range(40))  # each of them, and none twice
-    assert "warning: clamdscan: " in scanned.logged(r"mail\.warning? qmail-scanner\[\d+\]: warning: clamdscan")
+    assert f"warning: {name}: " in scanned.logged(rf"mail\.warning? qmail-scanner\[\d+\]: warning: {name}")
