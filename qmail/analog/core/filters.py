@@ -26,7 +26,7 @@ def plain(call: Call, tally: str, *args: str) -> int:
 def report(call: Call, tally: str, *args: str, spaced: bool = False) -> int:
     """The same with its heading, sorted and aligned; `spaced`: underscores stand for blanks."""
     made = _tallied(call, tally, *args)
-    table(call, sorted(made.lines(), key=made.order), spaced=spaced)
+    table(call, made.arranged(made.lines()), spaced=spaced)
     return 0
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from operator import mul
+
 from qmail.analog.core.awk import show
 from qmail.analog.core.tallies import Tally
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from qmail.analog.core.records import Row
+    from qmail.analog.core.records import Column
 
 
 class Overall(Tally):
@@ -22,52 +24,38 @@ class Overall(Tally):
         self.attempts = self.success = self.failure = 0
         self.first, self.last = float("inf"), float("-inf")
 
-    def receive(self, deliveries: list[Row], messages: list[Row]) -> None:
-        self._deliveries(deliveries)
-        self._messages(messages)
+    def receive(self, deliveries: list[Column], messages: list[Column]) -> None:
+        self._deliveries(*deliveries)
+        self._messages(*messages)
 
-    def _deliveries(self, rows: list[Row]) -> None:
-        ddelay, xdelay, success, failure = self.ddelay, self.xdelay, 0, 0
-        first, last = self.first, self.last
-        for kind, birth, start, end in rows:
-            born, done = float(birth), float(end)
-            xdelay += done - float(start)
+    def _deliveries(self, kinds: Column, births: Column, starts: Column, ends: Column) -> None:
+        ddelay, xdelay = self.ddelay, self.xdelay
+        for kind, birth, start, end in zip(kinds, births, starts, ends, strict=True):
+            xdelay += end - start
             if kind == "k":
-                success += 1
-                ddelay += done - born
-            elif kind == "d":
-                failure += 1
-            if born < first:
-                first = born
-            if done > last:
-                last = done
-        self.ddelay, self.xdelay, self.first, self.last = ddelay, xdelay, first, last
-        self.attempts += len(rows)
-        self.success += success
-        self.failure += failure
+                ddelay += end - birth
+        self.ddelay, self.xdelay = ddelay, xdelay
+        self.attempts += len(kinds)
+        self.success += kinds.count("k")
+        self.failure += kinds.count("d")
+        self._span(births, ends)
 
-    def _messages(self, rows: list[Row]) -> None:
-        qtime, first, last = self.qtime, self.first, self.last
-        size = weighted = recipients = tries = 0
-        for birth, end, length, k, d, z in rows:
-            born, done = float(birth), float(end)
-            octets, successes = int(length), int(k)
-            finished = successes + int(d)
-            qtime += done - born
-            size += octets
-            weighted += octets * successes
-            recipients += finished
-            tries += finished + int(z)
-            if born < first:
-                first = born
-            if done > last:
-                last = done
-        self.qtime, self.first, self.last = qtime, first, last
-        self.completed += len(rows)
-        self.bytes += size
-        self.weighted += weighted
+    def _messages(self, births: Column, ends: Column, sizes: Column, k: Column, d: Column, z: Column) -> None:
+        qtime = self.qtime
+        for birth, end in zip(births, ends, strict=True):
+            qtime += end - birth
+        self.qtime = qtime
+        self.completed += len(births)
+        self.bytes += sum(sizes)
+        self.weighted += sum(map(mul, sizes, k))
+        recipients = sum(k) + sum(d)
         self.recipients += recipients
-        self.tries += tries
+        self.tries += recipients + sum(z)
+        self._span(births, ends)
+
+    def _span(self, births: Column, ends: Column) -> None:
+        self.first = min(self.first, min(births, default=self.first))
+        self.last = max(self.last, max(ends, default=self.last))
 
     @property
     def deferral(self) -> int:

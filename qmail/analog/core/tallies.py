@@ -1,7 +1,7 @@
 """The tables of qmailanalog: deliveries and messages added up by reason, recipient, host, sender and uid.
 
-Each takes rows of the fields it names in `deliveries` and `messages` (see records) and gives lines of a table, in the
-order in which their keys came.  `order` is the key by which the report of the same name sorts them."""
+Each takes columns of the fields it names in `deliveries` and `messages` (see records) and gives lines of a table, in
+the order in which their keys came.  `arranged` sorts them as the report of the same name does."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from qmail.analog.core.records import Row
+    from qmail.analog.core.records import Column
 
 
 class Tally:
@@ -20,8 +20,8 @@ class Tally:
     deliveries: tuple[int, ...] = ()
     messages: tuple[int, ...] = ()
 
-    def receive(self, deliveries: list[Row], messages: list[Row]) -> None:
-        """Add rows."""
+    def receive(self, deliveries: list[Column], messages: list[Column]) -> None:
+        """Add what is in these columns."""
         raise NotImplementedError
 
     def lines(self) -> list[str]:
@@ -29,9 +29,13 @@ class Tally:
         raise NotImplementedError
 
     @staticmethod
-    def order(line: str) -> tuple[float, str]:
-        """Sorts by the last column, as text."""
-        return 0, line.rpartition(" ")[2]
+    def arranged(lines: list[str]) -> list[str]:
+        """Sorted by the last column, as text."""
+        return sorted(lines, key=_last_column)
+
+
+def _last_column(line: str) -> str:
+    return line[line.rfind(" ") + 1 :]
 
 
 class Reasons(Tally):
@@ -44,12 +48,12 @@ class Reasons(Tally):
         self.counts: dict[str, int] = {}
         self.xdelays: dict[str, float] = {}
 
-    def receive(self, deliveries: list[Row], messages: list[Row]) -> None:
+    def receive(self, deliveries: list[Column], messages: list[Column]) -> None:
         counts, xdelays, wanted = self.counts, self.xdelays, self.kind
-        for kind, start, end, reason in deliveries:
+        for kind, start, end, reason in zip(*deliveries, strict=True):
             if kind == wanted:
                 counts[reason] = counts.get(reason, 0) + 1
-                xdelays[reason] = xdelays.get(reason, 0.0) + (float(end) - float(start))
+                xdelays[reason] = xdelays.get(reason, 0.0) + (end - start)
 
     def lines(self) -> list[str]:
         return [f"{count} {self.xdelays[reason]:.2f} {reason}" for reason, count in self.counts.items()]
@@ -64,15 +68,15 @@ class Recipients(Tally):
     def __init__(self) -> None:
         self.totals: dict[str, list[float]] = {}  # bytes of successes, successes and failures, attempts, xdelay
 
-    def receive(self, deliveries: list[Row], messages: list[Row]) -> None:
+    def receive(self, deliveries: list[Column], messages: list[Column]) -> None:
         totals, key = self.totals, self.key
-        for kind, start, end, size, recipient in deliveries:
+        for kind, start, end, size, recipient in zip(*deliveries, strict=True):
             name = key(recipient)
             total = totals.get(name)
             if total is None:
                 total = totals[name] = [0, 0, 0, 0.0]
             if kind == "k":
-                total[0] += int(size)
+                total[0] += size
                 total[1] += 1
                 total[2] += 1
             elif kind == "d":
@@ -80,7 +84,7 @@ class Recipients(Tally):
                 total[2] += 1
             elif kind == "z":
                 total[2] += 1
-            total[3] += float(end) - float(start)
+            total[3] += end - start
 
     def lines(self) -> list[str]:
         return [f"{size} {mess} {tries} {delay:.2f} {key}" for key, (size, mess, tries, delay) in self.totals.items()]
@@ -104,41 +108,48 @@ class Senders(Tally):
     messages = (4, 5, 6, 7, 8, 10)
 
     def __init__(self) -> None:
-        self.totals: dict[
-            str, list[int]
-        ] = {}  # messages, bytes, weighted by success, by recipients, recipients, attempts
-        self.xdelays: dict[str, float] = {}
+        # xdelay, messages, bytes, weighted by successes, by recipients; recipients, attempts
+        self.totals: dict[str, list[float]] = {}
 
     @staticmethod
-    def order(line: str) -> tuple[float, str]:
+    def arranged(lines: list[str]) -> list[str]:
         """By uid, then as text."""
-        return awk.number(line.rpartition(" ")[2]), line
+        by_uid: dict[str, list[str]] = {}
+        for line in lines:
+            by_uid.setdefault(_last_column(line).partition("/")[0], []).append(line)
+        by_number: dict[float, list[str]] = {}
+        for uid, some in by_uid.items():
+            by_number.setdefault(awk.number(uid), []).extend(some)
+        return [line for number in sorted(by_number) for line in sorted(by_number[number])]
 
-    def receive(self, deliveries: list[Row], messages: list[Row]) -> None:
-        xdelays = self.xdelays
-        for start, end, sender, uid in deliveries:
-            key = self.name(uid, sender)
-            xdelays[key] = xdelays.get(key, 0.0) + (float(end) - float(start))
+    def receive(self, deliveries: list[Column], messages: list[Column]) -> None:
         totals = self.totals
-        for size, k, d, z, sender, uid in messages:
-            key = self.name(uid, sender)
+        starts, ends, senders, uids = deliveries
+        for key, start, end in zip(map(self.name, uids, senders), starts, ends, strict=True):
+            if key in totals:
+                totals[key][0] += end - start
+            else:
+                totals[key] = [end - start, 0, 0, 0, 0, 0, 0]
+        *columns, senders, uids = messages
+        for key, size, k, d, z in zip(map(self.name, uids, senders), *columns, strict=True):
             total = totals.get(key)
             if total is None:
-                total = totals[key] = [0, 0, 0, 0, 0, 0]
-            length, successes = int(size), int(k)
-            done = successes + int(d)
-            total[0] += 1
-            total[1] += length
-            total[2] += length * successes
-            total[3] += length * done
-            total[4] += done
-            total[5] += done + int(z)
+                total = totals[key] = [0.0, 0, 0, 0, 0, 0, 0]
+            done = k + d
+            total[1] += 1
+            total[2] += size
+            total[3] += size * k
+            total[4] += size * done
+            total[5] += done
+            total[6] += done + z
 
     name: Callable[[str, str], str] = staticmethod("{}/{}".format)
 
     def lines(self) -> list[str]:
         return [
-            f"{' '.join(map(str, total))} {self.xdelays.get(key, 0.0):.6f} {key}" for key, total in self.totals.items()
+            f"{n} {size} {weighted} {by_recipients} {recipients} {tries} {xdelay:.6f} {key}"
+            for key, (xdelay, n, size, weighted, by_recipients, recipients, tries) in self.totals.items()
+            if n
         ]
 
 
@@ -157,15 +168,15 @@ class Distribution(Tally):
         self.counts: dict[float, int] = {}  # ddelays of six digits, as awk prints them
 
     @staticmethod
-    def order(line: str) -> tuple[float, str]:
+    def arranged(lines: list[str]) -> list[str]:
         """As they are."""
-        return 0, ""
+        return lines
 
-    def receive(self, deliveries: list[Row], messages: list[Row]) -> None:
+    def receive(self, deliveries: list[Column], messages: list[Column]) -> None:
         counts = self.counts
-        for kind, birth, end in deliveries:
+        for kind, birth, end in zip(*deliveries, strict=True):
             if kind == "k":
-                ddelay = float("%.6g" % (float(end) - float(birth)))
+                ddelay = float("%.6g" % (end - birth))
                 counts[ddelay] = counts.get(ddelay, 0) + 1
 
     def lines(self) -> list[str]:
