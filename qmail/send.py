@@ -104,7 +104,7 @@ class Send:
         now = int(time.time())
         self.backlog = Backlog(queue, log)
         self.backlog.load(now)
-        first = FirstTries(self.channels[logline.LOCAL])
+        self.first = first = FirstTries(self.channels, self.backlog.channels)
         for number in self.backlog.half_done:
             first.ordinary(number)
         self.deliveries = Deliveries(self.channels, queue, self.backlog, first, self.settings, log)
@@ -168,6 +168,7 @@ class Send:
             self._reread()
         if self.signals.take(signal.SIGALRM):
             self.backlog.all_now(now)
+            self.first.retry_held(now)
         self._exiting()  # TERM that came with a report came before it: the status line has to say so
         for channel in self.channels:
             if channel.write_fd in ready:

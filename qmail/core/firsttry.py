@@ -1,7 +1,7 @@
 """Messages that are delivered straight from todo/.  qmail-send(8), INTERNALS S4.
 
-Mail for one local mailbox is most often delivered milliseconds after it came.  It then never gets info/N and local/N,
-which would have to be synced only to be removed again: todo/N, which lasts, stays until the message is through.
+Mail for one recipient is most often delivered milliseconds after it came.  It then never gets info/N and local/N or
+remote/N, which would have to be synced only to be removed again: todo/N, which lasts, stays until it is through.
 
     young      known from todo/N alone; waits for a slot, or is out
     delivered  todo/N goes, then mess/N: windup
@@ -19,36 +19,41 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from qmail.core.channel import Channel
     from qmail.core.job import Delivery
+    from qmail.core.schedule import Schedule
 
     Outcome = tuple[Delivery, bytes, bytes]  # with the letter and text of its report
 
 PATIENCE = 1  # seconds, full ones, after which a message gets files like all others
-AHEAD = 20  # messages that wait for a slot: enough to keep all busy, and few to preprocess when none gets free
+AHEAD = 20  # messages of a channel that wait for a slot: enough to keep all busy, and few to preprocess when none gets free
 
 
 class Young:
     """What a first delivery has to know."""
 
-    __slots__ = ("number", "recipient", "sender", "since")
+    __slots__ = ("channel", "number", "out", "recipient", "sender", "since")
 
-    def __init__(self, number: int, since: int, sender: bytes, recipient: bytes) -> None:
-        self.number, self.since, self.sender, self.recipient = number, since, sender, recipient
+    def __init__(self, number: int, since: int, sender: bytes, channel: int, recipient: bytes) -> None:
+        self.number, self.since, self.sender, self.channel, self.recipient = number, since, sender, channel, recipient
+        self.out = False  # it has got its slot
 
 
 class FirstTries:
     """Where all of them stand."""
 
-    def __init__(self, local: Channel) -> None:
-        self._local = local
+    def __init__(self, channels: Sequence[Channel], schedules: Sequence[Schedule]) -> None:
+        self._channels, self._schedules = channels, schedules
         self._young: dict[int, Young] = {}  # the oldest first
+        self._count = [0 for _ in channels]  # of them, by channel
         self._delivered: set[int] = set()
         self._syncing: dict[int, bool] = {}  # being preprocessed; does a schedule or a job have it already?
         self._held: dict[int, Outcome] = {}
         self._given_up: set[int] = set()
         self._ordinary: set[int] = set()  # not to be tried from todo/: there are files of an earlier try
-        self._slow = False  # the last ones had to wait: no more of them until a slot is free
+        self._slow: set[int] = set()  # channels for which mail had to wait: no more until one has a slot to spare
         self.ready: list[Outcome] = []  # for Deliveries to note; without a letter: to be forgotten
 
     def __contains__(self, number: int) -> bool:
@@ -60,17 +65,25 @@ class FirstTries:
     @property
     def full(self) -> bool:
         """Should the next message wait in todo/ until a delivery is over?"""
-        return len(self._young) >= self._local.limit + AHEAD
+        return any(
+            count >= channel.limit + AHEAD for count, channel in zip(self._count, self._channels, strict=True)
+        )
 
-    def welcome(self, number: int) -> bool:
-        """May this message be tried from todo/?"""
-        if self._slow and self._local.available:
-            self._slow = False
-        return not self._slow and not self._local.lost and number not in self._ordinary
+    def may_try(self, number: int) -> bool:
+        """Does nothing speak against trying this message from todo/, if its channel has time for it?"""
+        return number not in self._ordinary
 
-    def add(self, young: Young) -> None:
-        """A message that is going to be scheduled."""
+    def welcome(self, channel: int, now: int) -> bool:
+        """May mail for this channel be tried from todo/?"""
+        if channel in self._slow and self._channels[channel].available and not self._schedules[channel].due(now):
+            self._slow.discard(channel)
+        return channel not in self._slow and not self._channels[channel].lost
+
+    def add(self, young: Young, now: int) -> None:
+        """Schedule a message."""
         self._young[young.number] = young
+        self._count[young.channel] += 1
+        self._schedules[young.channel].add(now, young.number)
 
     def ordinary(self, number: int) -> None:
         """There are files of this message that a crash must not bring together with its todo's end."""
@@ -83,10 +96,11 @@ class FirstTries:
             if young.since <= now <= young.since + PATIENCE:  # else it is old, or the clock has been set back
                 break
             if number not in self._held:
-                self._slow = True
+                if not young.out:
+                    self._slow.add(young.channel)
                 old.append(number)
         for number in old:
-            del self._young[number]
+            self._remove(number)
             self._syncing[number] = True
         return old
 
@@ -97,6 +111,11 @@ class FirstTries:
         for young in self._young.values():
             return min(latest, young.since + PATIENCE + 1)
         return latest
+
+    def retry_held(self, now: int) -> None:
+        """ALRM: what is deferred, and not noted yet, waits no longer either."""
+        for delivery, _, _ in (*self._held.values(), *self.ready):
+            delivery.job.retry = now
 
     @property
     def busy(self) -> bool:
@@ -136,8 +155,11 @@ class FirstTries:
         return True
 
     def take(self, number: int) -> Young | None:
-        """What there is to know of a young message that is due."""
-        return self._young.get(number)
+        """What there is to know of a young message that gets its slot now."""
+        young = self._young.get(number)
+        if young:
+            young.out = True
+        return young
 
     def waits(self, number: int) -> bool:
         """Is a message that is due still being preprocessed?  Then it is to be scheduled after that."""
@@ -158,7 +180,7 @@ class FirstTries:
         """A message was delivered: if it was young, it is through."""
         if number not in self._young:
             return False
-        del self._young[number]
+        self._remove(number)
         self._delivered.add(number)
         return True
 
@@ -169,3 +191,6 @@ class FirstTries:
     def leave(self, number: int) -> None:
         """A delivered message's todo is gone."""
         self._delivered.discard(number)
+
+    def _remove(self, number: int) -> None:
+        self._count[self._young.pop(number).channel] -= 1

@@ -5,7 +5,7 @@
 A scan of todo/ starts when the trigger is pulled or 25 minutes after the last start, and goes on a slice at a time:
 new mail, however much, must not keep deliveries waiting.  What fails stays in todo/ for the next scan.
 
-Mail for one local mailbox is scheduled at once, and goes this way only if it is not delivered at once (firsttry)."""
+Mail for one recipient is scheduled at once, and goes this way only if it is not delivered at once (firsttry)."""
 
 from __future__ import annotations
 
@@ -109,8 +109,8 @@ class Todo:
                 break
 
     def _try_at_once(self, number: int, now: int) -> bool:
-        """Schedule a message for one local mailbox, without further ado; False if it is not of the kind."""
-        found = queuefiles.new_mail(self._queue, number) if self._first.welcome(number) else None
+        """Schedule a message for one recipient, without further ado; False if it is not of the kind."""
+        found = queuefiles.new_mail(self._queue, number) if self._first.may_try(number) else None
         if found is None:
             return False
         records, size = found
@@ -118,13 +118,12 @@ class Todo:
         if len(records) != 4 or fields.keys() != {b"u", b"p", b"F", b"T"}:
             return False
         channel, address = self._settings.routes.rewrite(fields[b"T"])
-        if channel != logline.LOCAL:
+        if not self._first.welcome(channel, now):
             return False
         sender = fields[b"F"]
         self._log(logline.new(number))
         self._log(logline.info(number, size, sender, scan.number(fields[b"p"]), scan.number(fields[b"u"])))
-        self._first.add(Young(number, now, sender, address))
-        self._backlog.channels[logline.LOCAL].add(now, number)
+        self._first.add(Young(number, now, sender, channel, address), now)
         return True
 
     def _sync(self) -> None:

@@ -133,7 +133,7 @@ class Machine(Deliverer):
             self.spawns.append((commands[0], reports[1], CommandReader()))
         self.backlog = Backlog(self.queue, self.log)
         self.backlog.load(self.now)
-        first = FirstTries(self.channels[0])
+        first = FirstTries(self.channels, self.backlog.channels)
         for number in self.backlog.half_done:
             first.ordinary(number)
         self.deliveries = Deliveries(self.channels, self.queue, self.backlog, first, settings, self.log)

@@ -40,7 +40,7 @@ class Bench:
         self.backlog = Backlog(self.queue, self.log)
         settings = Settings(Control(bytes(home / "control")))
         self.deliveries = Deliveries(
-            self.channels, self.queue, self.backlog, FirstTries(self.channels[0]), settings, self.log
+            self.channels, self.queue, self.backlog, FirstTries(self.channels, self.backlog.channels), settings, self.log
         )
         self.slept = 0
 
