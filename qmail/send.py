@@ -140,7 +140,7 @@ class Send:
             except MemoryError:
                 # Nothing is lost by what this turn left undone: the queue says what there is to do.
                 self.log.stall(b"out of memory, sleeping...")
-        self.backlog.save()
+        self.backlog.save(self.first)
 
     def _unfinished(self) -> bool:
         """Would a restart do again what is done, only because nobody has noted it yet?"""

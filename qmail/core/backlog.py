@@ -19,7 +19,7 @@ from qmail.core.schedule import SYSFAIL, Schedule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Container, Sequence
 
     from qmail.core.queuedir import Queue
 
@@ -122,11 +122,15 @@ class Backlog:
             if not any(os.path.lexists(self._queue.at(name)) for name in names):
                 self.done.add(now, number)
 
-    def save(self) -> None:
-        """Write the times of the next attempts into the queue, where the next qmail-send looks for them."""
+    def save(self, new: Container[int]) -> None:
+        """Write the times of the next attempts into the queue, where the next qmail-send looks for them.
+
+        Not of messages that are `new`, and have no file for that yet: to the next qmail-send they are new as well."""
         for kind, channel in zip(logline.CHANNELS, self.channels, strict=True):
             while channel:
                 when, number = channel.pop()
+                if number in new:
+                    continue
                 try:
                     queuefiles.set_next_attempt(self._queue, kind, number, when)
                 except OSError:

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     Outcome = tuple[Delivery, bytes, bytes]  # with the letter and text of its report
 
 PATIENCE = 1  # seconds, full ones, after which a message gets files like all others
-AHEAD = 20  # messages of a channel that wait for a slot: enough to keep all busy, and few to preprocess when none gets free
+AHEAD = (
+    20  # messages of a channel that wait for a slot: enough to keep all busy, and few to preprocess when none gets free
+)
 
 
 class Young:
@@ -56,7 +58,7 @@ class FirstTries:
         self._slow: set[int] = set()  # channels for which mail had to wait: no more until one has a slot to spare
         self.ready: list[Outcome] = []  # for Deliveries to note; without a letter: to be forgotten
 
-    def __contains__(self, number: int) -> bool:
+    def __contains__(self, number: object) -> bool:
         """Is this message's todo file none of a scan's business?"""
         return number in self._young or number in self._syncing or number in self._delivered or number in self._given_up
 
@@ -65,9 +67,7 @@ class FirstTries:
     @property
     def full(self) -> bool:
         """Should the next message wait in todo/ until a delivery is over?"""
-        return any(
-            count >= channel.limit + AHEAD for count, channel in zip(self._count, self._channels, strict=True)
-        )
+        return any(count >= channel.limit + AHEAD for count, channel in zip(self._count, self._channels, strict=True))
 
     def may_try(self, number: int) -> bool:
         """Does nothing speak against trying this message from todo/, if its channel has time for it?"""

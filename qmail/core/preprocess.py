@@ -12,9 +12,9 @@ from __future__ import annotations
 import time
 
 from qmail.core import logline, queuefiles
+from qmail.core.channelfiles import Gone, Preprocessing, Trouble
 from qmail.core.disk import Disk
 from qmail.core.firsttry import Young
-from qmail.core.queuefiles import Preprocessing, Trouble
 from ucspi.core import scan
 
 TYPE_CHECKING = False
@@ -175,7 +175,9 @@ class Todo:
             return None  # as the end of the directory: what it hides is for the next scan
 
     def _preprocess(self, number: int, log: Callable[[bytes], None]) -> Preprocessing | None:
-        """Write info, local and remote; None if that failed (which is logged).  `log` is told of the new message."""
+        """Write info, local and remote; None if that failed (which is logged) or todo is gone.
+
+        `log` is told of the new message."""
         message = None
         try:
             message = Preprocessing(self._queue, number)
@@ -183,6 +185,8 @@ class Todo:
             self._sort(message, log)
             message.end()
             return message
+        except Gone:
+            return None
         except Trouble as trouble:
             self._log(logline.warning(trouble.text))
             if message is not None:

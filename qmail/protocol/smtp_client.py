@@ -72,7 +72,10 @@ class ReplyReader:
         at = 0
         while at < len(data):
             start = at
-            at = self._number(data, at) if self._column < 3 else self._rest(data, at)
+            if not self._column and data.find(b"\n", at + 3) >= 0:
+                at = self._line(data, at)
+            else:
+                at = self._number(data, at) if self._column < 3 else self._rest(data, at)
             self._keep(data[start:at])
             if self._column:
                 continue
@@ -80,6 +83,15 @@ class ReplyReader:
                 reply = Reply(self._code & 0xFFFFFFFFFFFFFFFF, self._text.replace(b"\0", b"?"))
                 self._begin()
                 yield reply
+
+    def _line(self, data: bytes, at: int) -> int:
+        """A line that is all there, as most are: what the other two make of it in four steps."""
+        if self._first:
+            hundreds, tens, ones = data[at : at + 3]
+            self._code = hundreds * 100 + tens * 10 + ones - 48 * 111
+            self._first = False
+        self._last = data[at + 3] != 0x2D
+        return data.find(b"\n", at + 3) + 1
 
     def _number(self, data: bytes, at: int) -> int:
         """One of a line's first three bytes; only those of the first line count."""

@@ -23,6 +23,7 @@ from tests.differential import peers
 from tests.differential.case import Case, Client
 from tests.differential.peers import NET
 from tests.support import launchers
+from tests.support.logs import shared_log
 
 Outcome = dict[str, object]
 SIDES = ("original", "ours")
@@ -288,7 +289,7 @@ class _Log:
     """What a running server writes, waited for."""
 
     def __init__(self) -> None:
-        self.fd = os.memfd_create("log")
+        self.fd = shared_log()
 
     def text(self) -> bytes:
         return os.pread(self.fd, 1 << 20, 0)

@@ -19,6 +19,7 @@ from typing import TypeVar
 import pytest
 
 from tests.support import launchers
+from tests.support.logs import shared_log
 from tests.support.server import read_all
 
 T = TypeVar("T")
@@ -35,7 +36,7 @@ class Host:
         self.env = {"PATH": f"{launchers.directory()}:/bin:/usr/bin", **(env or {})}
         self.smtp, self.pop3 = free_ports(2)
         self.process: subprocess.Popen[bytes] | None = None
-        self.log_file = os.memfd_create("log")
+        self.log_file = shared_log()
         self.make()
         user, password = (home / "password").read_text().split()
         self.user, self.password = user, password

@@ -23,6 +23,7 @@ from typing import TypeVar
 import pytest
 
 from tests.support.launchers import ROOT, Result
+from tests.support.logs import shared_log
 from tests.support.programs import programs
 from ucspi.core import launchers
 
@@ -201,7 +202,7 @@ class House:
 
     def start(self, *argv: str, env: Mapping[str, str] | None = None, cwd: str = "/") -> Service:
         """Start a program that stays."""
-        log = os.memfd_create("log")
+        log = shared_log()
         self._logs.append(log)
         process = subprocess.Popen(
             self._inside(argv, cwd),

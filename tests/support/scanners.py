@@ -19,6 +19,7 @@ from qmail.scanner import probing
 from qmail.scanner.verdict import Verdict
 from tests.support.host import free_ports
 from tests.support.house import demand, until
+from tests.support.logs import shared_log
 
 VIRUS = "Eicar-Test-Signature"
 FOUND = b"Eicar-Test-Signature.UNOFFICIAL"  # as clamd calls what no vendor has signed
@@ -46,7 +47,7 @@ class Engine:
     def __init__(self) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="engine-", dir="/tmp"))
         self.directory.chmod(0o755)
-        self.log_file = os.memfd_create("log")
+        self.log_file = shared_log()
         fcntl.fcntl(self.log_file, fcntl.F_SETFL, os.O_APPEND)
         self.process: subprocess.Popen[bytes] | None = None
         self.address = b""

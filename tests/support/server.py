@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import signal
@@ -14,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 from tests.support import launchers
+from tests.support.logs import shared_log
 
 # Ours in a pool worker, and ours with every exec a real one.  What a program sees must not differ.
 WAYS = {"in-process": {}, "exec": {"UCSPI_EXEC": "1"}}
@@ -36,9 +36,7 @@ class Server:
         self.address = address
         environment: dict[str, str | bytes] = {"PATH": f"{launchers.directory()}:/bin:/usr/bin", **(env or {})}
         argv = [*(wrapper or [tcpserver or launchers.ours("tcpserver")]), "-1v", *options, address, "0", *program]
-        self.log_file = os.memfd_create("log")
-        # Several processes write to it.  A memfd's offset is not locked as a file's is: they would overwrite each other.
-        fcntl.fcntl(self.log_file, fcntl.F_SETFL, os.O_APPEND)
+        self.log_file = shared_log()
         self.process = subprocess.Popen(
             argv, env=environment, cwd=cwd, stdout=subprocess.PIPE, stderr=self.log_file, start_new_session=True
         )

@@ -56,6 +56,16 @@ def held(pid: int) -> tuple[int, int]:
     return len(os.listdir(f"/proc/{pid}/fd")), int(Path(f"/proc/{pid}/statm").read_text().split()[1])
 
 
+def workers(server: Server) -> list[int]:
+    """All of them, as soon as it forks no more: it does so while the first connection is served."""
+    found: list[int] = []
+    while True:
+        before, found = found, [pid for pid in processes(server) if pid != server.process.pid]
+        if found and found == before:
+            return found
+        time.sleep(0.3)
+
+
 @pytest.mark.slow
 def test_a_client_that_connects_ten_thousand_times_is_served_ten_thousand_times() -> None:
     with Server([launchers.ours("rblsmtpd"), "-t0", "true"], ("-HRl0", "-Q"), {"RBLSMTPD": "no"}) as server:
@@ -110,8 +120,7 @@ def test_a_signal_at_any_moment_ends_it_as_it_ends_the_original(number: int, way
 def test_without_free_descriptors_it_waits_and_does_not_spin() -> None:
     with Server(["echo", "hello"]) as server:
         assert server.talk() == b"hello\n"
-        workers = [pid for pid in processes(server) if pid != server.process.pid]
-        before = {pid: resource.prlimit(pid, resource.RLIMIT_NOFILE) for pid in workers}
+        before = {pid: resource.prlimit(pid, resource.RLIMIT_NOFILE) for pid in workers(server)}
         for pid, (_, hard) in before.items():
             resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, hard))
         with server.connect() as client:

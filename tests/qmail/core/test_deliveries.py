@@ -40,7 +40,12 @@ class Bench:
         self.backlog = Backlog(self.queue, self.log)
         settings = Settings(Control(bytes(home / "control")))
         self.deliveries = Deliveries(
-            self.channels, self.queue, self.backlog, FirstTries(self.channels, self.backlog.channels), settings, self.log
+            self.channels,
+            self.queue,
+            self.backlog,
+            FirstTries(self.channels, self.backlog.channels),
+            settings,
+            self.log,
         )
         self.slept = 0
 
