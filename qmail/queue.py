@@ -36,7 +36,6 @@ CRASHES = (signal.SIGILL, signal.SIGABRT, signal.SIGFPE, signal.SIGBUS, signal.S
 def qmail_queue(call: Call) -> int:
     """Receive here, or have it received."""
     _set_signals()
-    streams.occupy(0, 1)
     try:
         home = instance.of(call.env)
         reception = Reception(home)

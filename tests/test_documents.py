@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ucspi.core import pool
+
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted(ROOT.glob("*.md"))
 PROMISED = {"README.md", "INSTALL.md", "UPGRADE.md", "INTERNALS.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGES.md"}
@@ -31,3 +33,8 @@ def test_make_has_the_targets_that_are_named(page: Path) -> None:
     for words in re.findall(r"(?:`|^)make ((?:[a-z]+ )*[a-z]+)(?=[ `\n]|$)", page.read_text(), re.MULTILINE):
         for word in words.split():
             assert word in targets, word
+
+
+@pytest.mark.parametrize("page", ["SECURITY.md", "INTERNALS.md", "man/man1/tcpserver.1"])
+def test_how_many_connections_a_worker_serves_is_said_as_it_is(page: str) -> None:
+    assert re.findall(r"serves?(?: up to)? (\d+)\b", (ROOT / page).read_text()) == [str(pool.LIFE)]

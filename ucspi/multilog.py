@@ -222,7 +222,6 @@ def multilog(call: Call) -> int:
     """Log until the end of input or SIGTERM."""
     os.umask(0o022)
     caught: list[int] = []
-    _fill_stdin()
     waking, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     for number in (signal.SIGTERM, signal.SIGALRM):
         signal.signal(number, lambda number, _: caught.append(number))
@@ -251,14 +250,6 @@ def multilog(call: Call) -> int:
             script.feed(block)
     script.close()
     return 0
-
-
-def _fill_stdin() -> None:
-    """Started without a descriptor 0 there is nothing to log; the next one opened must not be taken for it."""
-    try:
-        os.fstat(0)
-    except OSError:
-        os.open("/dev/null", os.O_RDONLY)
 
 
 def _read(size: int) -> bytes:

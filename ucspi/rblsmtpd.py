@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from ucspi.core.resolver import Resolver, Transaction
 
 TROUBLE = b"temporary RBL lookup error"
-LONGEST_WAIT = 1 << 31  # seconds; more cannot be told to poll, and nobody will see the difference
 
 PROGRAM = Program(
     "rblsmtpd",
@@ -133,12 +132,12 @@ def judge(asked: list[Question], answer: Callable[[int], bytes]) -> bytes | None
 
 
 def converse(message: bytes, timeout: int) -> None:
-    """Hold the refused client for at most `timeout` seconds in all."""
+    """Hold the refused client for at most `timeout` seconds in all; 0: tell it and go."""
     if not timeout:
-        streams.write_within(1, message + b"\r\n", LONGEST_WAIT / 1000)
+        streams.write_all(1, message + b"\r\n")
         return
     dialogue = refusal.RefusalDialogue(message)
-    deadline = time.monotonic() + min(timeout, LONGEST_WAIT / 1000)
+    deadline = time.monotonic() + timeout
     out = dialogue.greeting
     while True:
         streams.write_within(1, out, max(0.0, deadline - time.monotonic()))

@@ -42,7 +42,6 @@ def scanner_queue(call: Call) -> int:
         from qmail.scanner import upkeep  # never for a message
 
         return upkeep.run(call, [letter for letter, _ in call.options])
-    streams.occupy(0, 1)
     home = instance.of(call.env)
     mail = scanning.start(call, home)
     try:

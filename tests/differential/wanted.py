@@ -46,6 +46,7 @@ WANTED = [
     Wanted("rules: tcprules ::1:allow\\n", "rules for IPv6 addresses, as in the forks", code=0),
     Wanted("rules: tcprules may not write so much", "told, where the original dies of SIGXFSZ; the old rules stay in both", code=111, err="file too big"),
     Wanted("rules: tcprulescheck on a file that is empty", "the original's errno is left over from a mmap of nothing: the file is damaged", code=111, err="protocol error"),
+    Wanted("rules: tcprulescheck on a device *", "the same", code=111, err="protocol error"),
     Wanted("rules: tcprulescheck on a directory", "the original crashes", code=111, err="is a directory"),
     Wanted("servers: tcpserver: -v*RHl0 and rules that are empty", "the errno of an mmap of nothing, as in tcprulescheck", err="protocol error"),
     Wanted("servers: tcpserver: -RHl0 and rules that are empty", "the same", err="protocol error"),

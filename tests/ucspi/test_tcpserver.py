@@ -349,3 +349,10 @@ def test_a_listener_of_systemd_is_used_by_the_process_it_is_meant_for() -> None:
             with socket.create_connection(("127.0.0.1", port), 20) as client:
                 assert read_all(client) == b"gone gone\n"
             server.terminate()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_server_that_was_started_without_stdin_serves_all_the_same(way: str) -> None:
+    wrapper = ["sh", "-c", 'exec "$0" "$@" <&-', launchers.ours("tcpserver")]
+    with Server(["echo", "hello"], env=WAYS[way], wrapper=wrapper) as server:
+        assert server.talk() == b"hello\n"

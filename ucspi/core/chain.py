@@ -19,6 +19,7 @@ import os
 import sys
 
 from ucspi.core import signals as signal
+from ucspi.core import streams
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -132,6 +133,7 @@ def start(main: Main, argv: Sequence[bytes] | None = None, env: Mapping[bytes, b
     """Run a program as this process, from its command line and environment.  Returns the exit code."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # die of it, as any program; no traceback
+    streams.hold_standard()
     from ucspi.core import limits
 
     words = [os.fsencode(word) for word in sys.argv] if argv is None else list(argv)

@@ -27,9 +27,10 @@ def run(call: Call, argv: Sequence[bytes], env: Mapping[bytes, bytes] | None = N
 def run_as(call: Call, name: bytes, argv: Sequence[bytes]) -> NoReturn:
     """Become the program `name`, which is told any argv but an empty argv[0]: CPython's execve refuses that."""
     try:
+        file = chain.search(name, call.path)
         if not argv[0]:
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
-        call.chain.become(chain.search(name, call.path), list(argv), call.env)
+        call.chain.become(file, list(argv), call.env)
     except OSError as e:
         raise cannot_run(name, e) from e
 

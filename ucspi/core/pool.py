@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 LIFE = 500  # connections a worker serves; then a fresh one takes its place, whatever the programs may have leaked
 GROWN = 32 * 1024  # KiB of memory above what it was born with, after which a worker ends early
 PATIENCE = 3.0  # seconds between looks at whether the pool is larger than it need be
+PAUSE = 1.0  # seconds without a fork after one that failed
 SPARE = 2  # idle workers kept
 
 NOBODY, IDLE, BUSY = b"\0", b"\1", b"\2"
@@ -75,7 +76,7 @@ class Service:
         """A connection has ended.  Called in the worker, or in the parent if the worker ended with it."""
 
     def trouble(self, error: OSError) -> None:
-        """No worker could be forked.  Called in the parent, which tries again."""
+        """No worker could be forked.  Called in the parent, or in the child that is none; the parent tries again."""
 
 
 class Pool:
@@ -95,6 +96,7 @@ class Pool:
             os.set_blocking(fd, False)
         self._terminated = False
         self._busiest = 0.0
+        self._not_before = 0.0  # no fork until then
 
     def run(self) -> int:
         """Serve until SIGTERM.  Returns 0; connections in progress are left alone."""
@@ -109,7 +111,7 @@ class Pool:
         while not self._terminated:
             self._reap()
             healthy = self._grow()
-            waited = not poll.poll((PATIENCE if healthy else 1.0) * 1000)
+            waited = not poll.poll((PATIENCE if healthy else PAUSE) * 1000)
             _drain(self._wake)
             if waited:
                 self._shrink()
@@ -128,6 +130,8 @@ class Pool:
 
     def _grow(self) -> bool:
         while len(self.slots) < self.limit and self.idle() < min(SPARE, self.limit) and not self._terminated:
+            if time.monotonic() < self._not_before:
+                return False
             slot = self.table[:].index(NOBODY)
             self.table[slot : slot + 1] = IDLE
             try:
@@ -135,6 +139,7 @@ class Pool:
             except OSError as e:
                 self.table[slot : slot + 1] = NOBODY
                 self.service.trouble(e)
+                self._not_before = time.monotonic() + PAUSE
                 return False
             if pid == 0:
                 self._work(slot)
@@ -163,6 +168,8 @@ class Pool:
                 self.table[slot : slot + 1] = NOBODY
                 if was == BUSY:
                     self.service.ended(pid, status, self.busy(), slot)
+                elif was == IDLE and os.WIFEXITED(status):  # it could not begin; the next one would fare no better
+                    self._not_before = time.monotonic() + PAUSE
 
     def _work(self, slot: int) -> NoReturn:
         code = 111
@@ -172,7 +179,12 @@ class Pool:
                 signal.signal(number, signal.SIG_DFL)
             os.close(self._control_end)
             os.close(self._wake)
-            code = _Worker(self, slot).run()
+            try:
+                worker = _Worker(self, slot)
+            except OSError as e:  # no descriptors left, for one
+                self.service.trouble(e)
+            else:
+                code = worker.run()
         except BaseException as e:
             command.report("pool", f"internal error in worker: {type(e).__name__}: {e}")
         finally:

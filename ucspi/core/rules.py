@@ -280,7 +280,7 @@ class Rules:
             self._size = os.fstat(fd).st_size
             # Read first: a directory has a size too, and must be told as one.
             self._text = os.pread(fd, WHOLE if self._size <= WHOLE else HEADER, 0)
-            if len(self._text) < HEADER:
+            if self._size < HEADER or len(self._text) < HEADER:  # /dev/zero has bytes, but no size
                 raise Corrupt(path)
             # 32 or 128 more questions for each connection, unless the file is known to have no network in it.
             self._networks = self._size > WHOLE or b"/" in self._text

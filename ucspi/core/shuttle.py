@@ -61,33 +61,39 @@ def _move(to_program: int, from_program: int, inwards: Through, outwards: Throug
     os.set_blocking(to_program, False)  # ours alone; a program that writes before it reads must not stop us reading
     waiting = memoryview(b"")
     poll = select.poll()
-    poll.register(from_program, select.POLLIN)
     poll.register(0, select.POLLIN)
+    poll.register(from_program, select.POLLIN)
     try:
         while True:
-            for fd, _ in poll.poll():
-                if fd == from_program:
-                    block = os.read(fd, streams.BLOCK)
-                    streams.write_all(1, outwards(block))
-                    if not block:
-                        return 0
-                    continue
-                if fd == 0:
-                    block = streams.read_some(0)
-                    waiting = memoryview(inwards(block))
-                    poll.unregister(0)
-                    if not block:
-                        os.close(to_program)
-                        continue
+            ready = [fd for fd, _ in poll.poll()]
+            if 0 in ready:  # read first and written last, so that a program that has ended is heard to its end
+                block = _read()
+                waiting = memoryview(inwards(block))
+                poll.unregister(0)
+                if not block:
+                    os.close(to_program)
+            if from_program in ready:
+                block = os.read(from_program, streams.BLOCK)
+                streams.write_all(1, outwards(block))
+                if not block:
+                    return 0
+            if waiting and (0 in ready or to_program in ready):
                 waiting = _write(to_program, waiting)
                 if waiting:
                     poll.register(to_program, select.POLLOUT)
                 else:
-                    if fd == to_program:
+                    if to_program in ready:
                         poll.unregister(to_program)
                     poll.register(0, select.POLLIN)
     except OSError:
         return 111
+
+
+def _read() -> bytes:
+    try:
+        return streams.read_some(0)
+    except OSError:
+        return b""  # as good as the end
 
 
 def _close_all_but(*kept: int) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BLOCK = 65536
+LONGEST_POLL = 86400.0  # seconds; poll(2) counts milliseconds in an int
 
 
 def write_all(fd: int, data: bytes) -> None:
@@ -98,21 +99,25 @@ def _wait(fd: int, event: int, timeout: float | None) -> None:
     poll.register(fd, event)
     deadline = None if timeout is None else time.monotonic() + timeout
     while True:
-        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        left = None if deadline is None else min(max(0.0, deadline - time.monotonic()), LONGEST_POLL)
         if poll.poll(None if left is None else left * 1000):
             return
         if deadline is not None and time.monotonic() >= deadline:
             raise TimeoutError
 
 
-def occupy(*fds: int) -> None:
-    """Let those that are closed stay unreadable: the next file opened would get the number of one."""
-    for fd in fds:
+def hold_standard() -> None:
+    """Keep the numbers of closed descriptors among 0, 1 and 2, or the next file opened would be one of them.
+
+    What holds them is closed to reading, writing and poll (EBADF, as before), and an exec finds it closed."""
+    for fd in (0, 1, 2):
         try:
             os.fstat(fd)
-        except OSError as error:
-            if error.errno == errno.EBADF:
-                os.dup2(os.open(os.devnull, os.O_WRONLY), fd)
+        except OSError:
+            try:
+                os.open("/", os.O_PATH | os.O_CLOEXEC)  # the lowest free number, which is this one
+            except OSError:
+                return
 
 
 def complain(text: bytes) -> None:

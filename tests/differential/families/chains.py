@@ -119,7 +119,7 @@ def _locks() -> Iterator[Case]:
 
 def _others() -> Iterator[Case]:
     for script in (
-        "argv0 sh myname -c 'echo $0'", "argv0 sh -x -c 'echo $0'", "argv0 sh '' -c 'echo $0'", "argv0 argv0 argv0 sh x -c 'echo $0'",
+        "argv0 sh myname -c 'echo $0'", "argv0 sh -x -c 'echo $0'", "argv0 sh '' -c 'echo $0'", "argv0 '' ''", "argv0 nosuch ''", "argv0 argv0 argv0 sh x -c 'echo $0'",
         "pgrphack sh -c 'exit 4'", "fghack sh -c '(sleep 0.2; echo late) & echo early; exit 6'", "fghack sh -c 'kill -9 $$'",
         "fghack sh -c 'kill -15 $$'", "fghack fghack sh -c 'exit 3'", "fghack sh -c 'ls /proc/self/fd | wc -l'", "fghack true",
         "fghack sh -c 'exit 111'", "fghack sh -c 'exit 255'", "pgrphack true", "pgrphack sh -c 'kill -9 $$'",

@@ -44,6 +44,8 @@ OPTIONS = [
     "-t00",
     "-b -t0",
     "-t 0x5",
+    "-t 3000000",
+    "-t 99999999999999999999",
     "-r list.example",
     "-a list.example",
 ]

@@ -132,5 +132,6 @@ def _damaged() -> Iterator[Case]:
         account="nobody",
     )
     yield Case("tcprulescheck below a file", ["tcprulescheck", "f/g"], files={"f": b""})
+    yield Case("tcprulescheck on a device without end", ["tcprulescheck", "/dev/zero"])
     yield Case("tcprulescheck on a loop", ["tcprulescheck", "f"], files={"f": ("link", "f")})
     yield Case("tcprulescheck on a long name", ["tcprulescheck", "f" * 300])

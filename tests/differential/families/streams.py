@@ -63,6 +63,12 @@ def cases() -> Iterator[Case]:
         yield Case(
             f"{program} around a program without input", [program, "sh", "-c", "exec <&-; sleep 1; exit 4"], stdin=late
         )
+        for closed in ("<&-", ">&-", "<&- >&-"):
+            yield Case(
+                f"{program} started with {closed}",
+                ["sh", "-c", f"exec {program} sh -c 'cat 2>/dev/null; exit 4' {closed}"],
+                two_streams=True,
+            )
     yield Case(
         "recordio in recordio",
         ["sh", "-c", "recordio fixcrio recordio cat 2>&1 >/dev/null | sort | cut -d' ' -f2-"],

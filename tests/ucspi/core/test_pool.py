@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import signal
@@ -235,3 +236,36 @@ def _alive(pid: int) -> bool:
             return file.read().rpartition(") ")[2][0] not in "ZX"
     except FileNotFoundError:
         return False
+
+
+class Troubled(Deeds):
+    def trouble(self, error: OSError) -> None:
+        os.write(self.events, b"%d\n" % (error.errno or 0))
+
+
+def test_workers_that_cannot_begin_are_tried_again_but_not_at_once() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        told, events = os.pipe()
+        usual = resource.getrlimit(resource.RLIMIT_NOFILE)
+        pid = os.fork()
+        if pid == 0:
+            code = 99
+            try:
+                crew = pool.Pool(listener, 10, Troubled(events))
+                resource.setrlimit(resource.RLIMIT_NOFILE, (crew.wake_end, usual[1]))  # no number is left below it
+                code = crew.run()
+            finally:
+                os._exit(code)
+        began = time.monotonic()
+        failures = 0
+        while failures < 4:
+            failures += os.read(told, 100).count(b"%d\n" % errno.EMFILE)
+        assert time.monotonic() - began >= pool.PAUSE  # at most two at a time
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, usual)
+        with socket.create_connection(listener.getsockname(), 20) as client:
+            client.sendall(b"nothing")
+            assert read_all(client)
+        os.kill(pid, signal.SIGTERM)
+        assert os.waitpid(pid, 0)[1] == 0
+        os.close(told)
+        os.close(events)
