@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 
+from qmail.analog.core import records
 from qmail.analog.core.awk import number
+from qmail.analog.core.overall import Overall
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+
+    from qmail.analog.core.records import Column
 
     Row = dict[str, object]
     Result = dict[str, object]
@@ -28,7 +32,7 @@ _REFUSED = re.compile(
     r"(?:from <[^>]*> )?(?:to <[^>]*> )?(\d\d\d[ -].*|[^ ].*)"
 )
 LATEST = 253402300800.0  # seconds since 1970: the year 10000, which no calendar here can name
-_EVENT = ("k", "d", "z")  # how matchup calls the events from the third on
+_EVENTS = {"k": "success", "d": "failure", "z": "deferral"}  # what matchup calls them
 EVENTS = ("messages", "bytes", "success", "failure", "deferral", "rejected")
 
 
@@ -37,10 +41,9 @@ class Figures:
 
     def __init__(self) -> None:
         self._rest = ""
-        self._first, self._last = math.inf, -math.inf
-        self._messages = self._recipients = self._tries = self._bytes = self._weighted = 0
-        self._qtime = self._ddelay = self._xdelay = 0.0
-        self._deliveries = {"k": 0, "d": 0, "z": 0}
+        self._delivery_lines = records.Lines("d", records.DELIVERY, (2, 3, 4, 5, 6, 8, 11))
+        self._message_lines = records.Lines("m", records.MESSAGE, (2, 3, 4, 5, 6, 7, 8))
+        self._totals = Overall()
         self._minute = 60
         self._times: dict[str, dict[int, int]] = {event: defaultdict(int) for event in EVENTS}
         self._delays: dict[int, int] = defaultdict(int)
@@ -53,78 +56,58 @@ class Figures:
     def receive(self, data: bytes) -> None:
         """The next lines; the last one may be completed later."""
         *lines, self._rest = (self._rest + data.decode("latin-1")).split("\n")
+        deliveries = _columns(self._delivery_lines, [line for line in lines if line[:2] == "d "], _delivery, 7)
+        messages = _columns(self._message_lines, [line for line in lines if line[:2] == "m "], _message, 7)
+        self._totals.receive(deliveries[:4], messages[:6])
+        self._deliveries(*deliveries)
+        self._messages(*messages)
         for line in lines:
-            kind = line[:2]
-            try:
-                if kind == "d ":
-                    self._delivery(line)
-                elif kind == "m ":
-                    self._message(line)
-                elif kind == "? ":
-                    self._other(line)
-            except ValueError:
-                pass  # a line of the log itself that looks like one of matchup's
+            if line[:2] == "? ":
+                self._other(line)
         if len(self._times["success"]) + len(self._times["rejected"]) > MINUTES:
             self._coarsen()
 
-    def _delivery(self, line: str) -> None:
-        """Raises ValueError, and has counted nothing then."""
-        _, kind, birth, start, done, size, _, to, _, _, reason = line.split(" ", 10)
-        born, ended = _times(birth, done)
-        began = _times(start, done)[0] if start != birth else born
-        length, event = int(size), _EVENT.index(kind)
-        xdelay = ended - began
-        self._xdelay += xdelay
-        self._deliveries[kind] += 1
-        if born < self._first:
-            self._first = born
-        if ended > self._last:
-            self._last = ended
-        known = self._to.get(to)
-        if known is None:
-            known = self._to[to] = [0, 0, 0, 0, 0.0]
-        known[4] += xdelay
-        known[event + 1] += 1
-        self._times[EVENTS[event + 2]][int(ended) // self._minute] += 1
-        if event == 0:
-            ddelay = ended - born
-            self._ddelay += ddelay
-            self._delays[_step(ddelay)] += 1
-            known[0] += length
-            return
-        reasons = self._reasons[kind]
-        if reason in reasons:
-            reasons[reason][0] += 1
-            reasons[reason][1] += xdelay
-        else:
-            reasons[reason] = [1, xdelay]
+    def _deliveries(
+        self, kinds: Column, births: Column, starts: Column, ends: Column, sizes: Column, to: Column, reasons: Column
+    ) -> None:
+        totals = self._to
+        for kind, start, end, size, name, reason in zip(kinds, starts, ends, sizes, to, reasons, strict=True):
+            xdelay = end - start
+            known = totals.get(name)
+            if known is None:
+                known = totals[name] = [0, 0, 0, 0, 0.0]
+            known[4] += xdelay
+            if kind == "k":
+                known[0] += size
+                known[1] += 1
+                continue
+            known[2 if kind == "d" else 3] += 1
+            by_reason = self._reasons[kind].setdefault(reason, [0, 0.0])
+            by_reason[0] += 1
+            by_reason[1] += xdelay
+        for (kind, minute), n in Counter(zip(kinds, [end // self._minute for end in ends], strict=True)).items():
+            self._times[_EVENTS[kind]][int(minute)] += n
+        ddelays = [end - birth for kind, birth, end in zip(kinds, births, ends, strict=True) if kind == "k"]
+        for step, n in Counter(map(_step, ddelays)).items():
+            self._delays[step] += n
 
-    def _message(self, line: str) -> None:
-        """Raises ValueError, and has counted nothing then."""
-        _, birth, done, size, k, d, z, sender, _, _ = line.split(" ", 9)
-        born, ended = _times(birth, done)
-        length, successes, recipients = int(size), int(k), int(k) + int(d)
-        tries = recipients + int(z)
-        self._messages += 1
-        self._recipients += recipients
-        self._tries += tries
-        self._bytes += length
-        self._weighted += length * successes
-        self._qtime += ended - born
-        if born < self._first:
-            self._first = born
-        if ended > self._last:
-            self._last = ended
-        known = self._senders.get(sender)
-        if known is None:
-            known = self._senders[sender] = [0, 0, 0, 0]
-        known[0] += 1
-        known[1] += length
-        known[2] += recipients
-        known[3] += tries
-        minute = int(ended) // self._minute
-        self._times["messages"][minute] += 1
-        self._times["bytes"][minute] += length
+    def _messages(
+        self, births: Column, ends: Column, sizes: Column, k: Column, d: Column, z: Column, senders: Column
+    ) -> None:
+        totals, octets = self._senders, self._times["bytes"]
+        minutes = [int(end // self._minute) for end in ends]
+        for minute, size, successes, failures, deferrals, sender in zip(minutes, sizes, k, d, z, senders, strict=True):
+            known = totals.get(sender)
+            if known is None:
+                known = totals[sender] = [0, 0, 0, 0]
+            recipients = successes + failures
+            known[0] += 1
+            known[1] += size
+            known[2] += recipients
+            known[3] += recipients + deferrals
+            octets[minute] += size
+        for minute, n in Counter(minutes).items():
+            self._times["messages"][minute] += n
 
     def _other(self, line: str) -> None:
         """A line that is not qmail-send's: a refusal, perhaps."""
@@ -137,7 +120,7 @@ class Figures:
         self._refusals[program, reply] += 1
         self._clients[client] += 1
         if stamp:
-            self._times["rejected"][int(_number(stamp)) // self._minute] += 1
+            self._times["rejected"][int(_time(stamp)) // self._minute] += 1
 
     def _coarsen(self) -> None:
         self._minute *= 10
@@ -178,29 +161,28 @@ class Figures:
         }
 
     def _overall(self) -> Row:
-        """What zoverall says, by its labels; its arithmetic too."""
-        deliveries = sum(self._deliveries.values())
-        row: Row = {"completed messages": self._messages}
-        if self._messages:
-            row["recipients for completed messages"] = self._recipients
-            row["delivery attempts for completed messages"] = self._tries
-            row["average delivery attempts per completed message"] = self._tries / self._messages
-            row["bytes in completed messages"] = self._bytes
-            row["bytes weighted by success"] = self._weighted
-            row["average message qtime"] = self._qtime / self._messages
-        row["delivery attempts"] = deliveries
-        if deliveries:
-            row["success"], row["failure"] = self._deliveries["k"], self._deliveries["d"]
-            row["deferral"] = self._deliveries["z"]
-            row["total ddelay"] = self._ddelay
-            if self._deliveries["k"]:
-                row["average ddelay per success"] = self._ddelay / self._deliveries["k"]
-            row["total xdelay"] = self._xdelay
-            row["average xdelay per delivery attempt"] = self._xdelay / deliveries
-        if self._last > self._first:
-            row["first"], row["last"] = self._first, self._last
-            row["time span in days"] = (self._last - self._first) / 86400
-            row["average concurrency"] = self._xdelay / (self._last - self._first)
+        """What zoverall says, by its labels."""
+        made = self._totals
+        row: Row = {"completed messages": made.completed}
+        if made.completed:
+            row["recipients for completed messages"] = made.recipients
+            row["delivery attempts for completed messages"] = made.tries
+            row["average delivery attempts per completed message"] = made.tries / made.completed
+            row["bytes in completed messages"] = made.bytes
+            row["bytes weighted by success"] = made.weighted
+            row["average message qtime"] = made.qtime / made.completed
+        row["delivery attempts"] = made.attempts
+        if made.attempts:
+            row["success"], row["failure"], row["deferral"] = made.success, made.failure, made.deferral
+            row["total ddelay"] = made.ddelay
+            if made.success:
+                row["average ddelay per success"] = made.ddelay / made.success
+            row["total xdelay"] = made.xdelay
+            row["average xdelay per delivery attempt"] = made.xdelay / made.attempts
+        if made.span:
+            row["first"], row["last"] = made.first, made.last
+            row["time span in days"] = made.span / 86400
+            row["average concurrency"] = made.xdelay / made.span
         return row
 
     def _over_time(self, zone: int) -> Row:
@@ -222,7 +204,7 @@ class Figures:
 
     def _delay_table(self) -> list[Row]:
         """How many successes took at most so many seconds, in steps that widen."""
-        total, below = self._deliveries["k"], 0
+        total, below = self._totals.success, 0
         rows: list[Row] = []
         for step in range(min(self._delays, default=0), max(self._delays, default=-1) + 1):
             count = self._delays.get(step, 0)
@@ -242,17 +224,39 @@ class Figures:
         return hosts
 
 
-def _times(birth: str, done: str) -> tuple[float, float]:
-    try:
-        born, ended = float(birth), float(done)
-        if 0 <= born < LATEST and 0 <= ended < LATEST:
-            return born, ended
-    except ValueError:
-        pass
-    return _number(birth), _number(done)
+def _columns(
+    lines: records.Lines, some: list[str], parse: Callable[[str], tuple[object, ...]], width: int
+) -> list[Column]:
+    """Columns of lines of one kind; without those of the log itself that only look like one of matchup's."""
+    columns = lines.together(some)
+    if columns is not None and all(max(column, default=0.0) < LATEST for column in columns if _is_time(column)):
+        return columns
+    rows = []
+    for line in some:
+        try:
+            rows.append(parse(line))
+        except ValueError:
+            pass
+    return list(zip(*rows, strict=True)) or [()] * width
 
 
-def _number(text: str) -> float:
+def _is_time(column: Column) -> bool:
+    return bool(column) and isinstance(column[0], float)
+
+
+def _delivery(line: str) -> tuple[object, ...]:
+    _, kind, birth, start, done, size, _, to, _, _, reason = line.split(" ", 10)
+    if kind not in _EVENTS:
+        raise ValueError
+    return kind, _time(birth), _time(start), _time(done), int(size), to, reason
+
+
+def _message(line: str) -> tuple[object, ...]:
+    _, birth, done, size, k, d, z, sender, _, _ = line.split(" ", 9)
+    return _time(birth), _time(done), int(size), int(k), int(d), int(z), sender
+
+
+def _time(text: str) -> float:
     """A number as awk reads it: what the text starts with, or 0; and 0 for what can be no time."""
     value = number(text)
     return value if 0 <= value < LATEST else 0.0

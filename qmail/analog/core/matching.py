@@ -23,10 +23,13 @@ if TYPE_CHECKING:
 
     # birth, bytes, <sender>, qp, uid, [successes, failures, deferrals]
     Message = tuple[str, str, str, str, str, list[int]]
+    Delivery = tuple[str, str, str, str]  # start, number of the message, perhaps as it was written; channel, recipient
 
 FIELDS = 12  # that have a meaning; a line may have more
 _BLANKS = bytes.maketrans(b"\0\t", b"  ")
 _PLAIN = re.compile(rb"\d+\.\d+ (?:new|info|starting|delivery|end|status:) ")
+_KINDS = {"success:": ("k", 0), "failure:": ("d", 1), "deferral:": ("z", 2)}
+_FEW = tuple(map(str, range(1000)))  # a look into it costs less than str()
 _OUTCOMES = ((b"succ", "k", 0), (b"fail", "d", 1), (b"defer", "z", 2), (b"report", "z", 2))
 _IGNORED = (b"status:", b"number", b"local", b"remote")
 # Events as qmail-send writes them; the exact way understands worse, but says so.
@@ -59,10 +62,10 @@ class Matcher:
         """`now`: for stamps without a year; see stamps."""
         self._normalize = Normalizer(now)
         self._messages: dict[str, Message] = {}  # by number
-        self._deliveries: dict[str, list[str]] = {}  # by number and colon: nine fields of the "starting" line
+        self._deliveries: dict[str, Delivery] = {}  # by number and colon
         self._parts: list[bytes] = []  # of a line whose end has not come
         self._started: list[str] = []  # keys of deliveries that are still to be checked
-        self._numbers: dict[str, int] = {}  # of messages, known to be canonical; the values are Part's
+        self._numbers: dict[str, None] = {}  # of messages, known to be canonical; a set that keeps its order
         self.warnings: dict[str, int] = {}  # how often what was met that makes totals wrong
 
     def receive(self, data: bytes) -> bytes:
@@ -84,8 +87,8 @@ class Matcher:
         for number, (birth, size, sender, qp, uid, (k, d, z)) in self._messages.items():
             out.append(f"{birth} info msg {number}: bytes {size} from {sender} qp {qp} uid {uid}\n")
             out.append(f"{birth} extra {number} {k} {z} {d}\n")
-        for key, fields in self._deliveries.items():
-            start, number, channel, recipient = start_of(fields)
+        for key, delivery in self._deliveries.items():
+            start, number, channel, recipient = exactly(delivery)
             out.append(f"{start} starting delivery {key} msg {number} to {channel} {recipient}\n")
         return "".join(out).encode("latin-1") + b"".join(self._parts)
 
@@ -118,8 +121,8 @@ class Matcher:
         """The quick way.  Fields are split at single blanks: an empty one would mean that fields are elsewhere.
 
         Nothing is changed before all is known to be in order; only numbers of deliveries are left to `_check`."""
-        deliveries, messages = self._deliveries, self._messages
-        numbers, note = self._numbers, self._started.append
+        deliveries, messages, numbers = self._deliveries, self._messages, self._numbers
+        note, begin, end = self._started.append, self._quick_info, self._quick_end
         for line in lines:
             fields = line.split(" ")
             try:
@@ -128,95 +131,88 @@ class Matcher:
                     if fields[0]:
                         continue
                 elif action == "starting":
-                    stamp, _, word, key, _, _, _, _, _ = fields
-                    if word and stamp and key not in deliveries:
-                        deliveries[key] = fields
+                    stamp, _, word, key, msg, number, to, channel, recipient = fields
+                    if key not in deliveries and stamp and word and msg and number and to and channel and recipient:
+                        deliveries[key] = stamp, number, channel, recipient.lower()
                         note(key)
                         continue
                 elif action == "delivery":
                     stamp, _, key, word, reason = fields
-                    start, _, _, _, msg, number, to, channel, recipient = deliveries[key]
+                    start, number, to, recipient = deliveries[key]
                     birth, size, sender, qp, uid, counts = messages[number]
-                    if birth <= start <= stamp and msg and to and channel and recipient:
-                        if word == "success:":
-                            counts[0] += 1
-                            kind = "k"
-                        elif word == "deferral:":
-                            counts[2] += 1
-                            kind = "z"
-                        elif word == "failure:":
-                            counts[1] += 1
-                            kind = "d"
-                        else:
-                            raise KeyError
+                    kind, which = _KINDS[word]
+                    if birth <= start <= stamp:
                         del deliveries[key]
-                        add(
-                            f"d {kind} {birth} {start} {stamp} {size} {sender}"
-                            f" {channel}.{recipient.lower()} {qp} {uid} {reason}\n"
-                        )
+                        counts[which] += 1
+                        add(f"d {kind} {birth} {start} {stamp} {size} {sender} {to}.{recipient} {qp} {uid} {reason}\n")
                         continue
-                elif action == "end":
-                    stamp, _, word, number = fields
-                    birth, size, sender, qp, uid, (k, d, z) = messages[number]
-                    if word and birth <= stamp:
-                        del messages[number]
-                        add(f"m {birth} {stamp} {size} {k} {d} {z} {sender} {qp} {uid}\n")
-                        continue
-                elif action == "info":
-                    stamp, _, _, key, by, size, fr, sender, q, qp, u, uid = fields
-                    number = key[:-1]  # in `numbers`: then it is one, and in its place
-                    if number in numbers and number not in messages and key[-1] == ":":
-                        digits = size + qp + uid
-                        if (
-                            by
-                            and fr
-                            and q
-                            and u
-                            and sender
-                            and stamp
-                            and digits.isdigit()
-                            and len(digits) <= DIGITS
-                            and (" 0" not in line or _canonical(size, qp, uid))
-                        ):
-                            messages[number] = (stamp, size, sender.lower(), qp, uid, [0, 0, 0])
-                            continue
                 elif action == "new":
                     stamp, _, word, number = fields
-                    if word and stamp and number not in messages:
-                        if number not in numbers:
-                            self._remember(number)
+                    if stamp and word and number not in messages and (number in numbers or self._remember(number)):
                         continue
+                elif action == "info":
+                    if begin(fields, line):
+                        continue
+                elif action == "end" and (text := end(fields)):
+                    add(text)
+                    continue
             except (IndexError, KeyError, ValueError):
                 pass
-            if self._started:
-                self._check()
-            if text := self._exact((lead + line).encode()):
-                add(text)
+            self._slowly(lead + line, add)
         self._check()
         self._tidy()
+
+    def _quick_info(self, fields: list[str], line: str) -> bool:
+        """A message begins, if it is one that the quick way can do.  Raises ValueError."""
+        stamp, _, _, key, by, size, fr, sender, q, qp, u, uid = fields
+        number = key[:-1]  # in `numbers`: then it is one, and in its place
+        if number not in self._numbers or number in self._messages or key[-1] != ":":
+            return False
+        digits = size + qp + uid
+        if not digits.isdigit() or len(digits) > DIGITS or (" 0" in line and not _canonical(size, qp, uid)):
+            return False
+        if stamp and by and fr and sender and q and u:
+            self._messages[number] = (stamp, size, sender.lower(), qp, uid, [0, 0, 0])
+            return True
+        return False
+
+    def _quick_end(self, fields: list[str]) -> str:
+        """The line for a message that has ended, or nothing.  Raises ValueError, KeyError and IndexError."""
+        stamp, _, word, number = fields
+        birth, size, sender, qp, uid, (k, d, z) = self._messages[number]
+        if birth > stamp or not word:
+            return ""
+        text = f"m {birth} {stamp} {size} {_FEW[k]} {_FEW[d]} {_FEW[z]} {sender} {qp} {uid}\n"
+        del self._messages[number]
+        return text
+
+    def _slowly(self, line: str, add: Callable[[str], None]) -> None:
+        if self._started:
+            self._check()
+        if text := self._exact(line.encode()):
+            add(text)
 
     def _tidy(self) -> None:
         if len(self._numbers) > MANY:
             self._numbers.clear()
 
-    def _note(self, number: str) -> None:
-        self._numbers[number] = 0
-
-    def _remember(self, number: str) -> None:
-        """Note the number of a message.  ValueError if it is not one as qmail-send writes it."""
-        if not number.isdigit() or number[0] == "0" or len(number) > DIGITS:
-            raise ValueError
-        self._note(number)
+    def _remember(self, number: str) -> bool:
+        """Note the number of a message, if it is one as qmail-send writes it."""
+        sound = number.isdigit() and number[0] != "0" and len(number) <= DIGITS
+        if sound:
+            self._numbers[number] = None
+        return sound
 
     def _check(self) -> None:
         """Deliveries that the quick way took for good: their numbers may be no such thing."""
         keys = self._started
         if not _KEYS.fullmatch("".join(keys)):
             for key in keys:
-                fields = self._deliveries.get(key)
-                if fields is not None and not _KEYS.fullmatch(key):
+                begun = self._deliveries.get(key)
+                if begun is not None and not _KEYS.fullmatch(key):
+                    start, number, channel, recipient = begun
                     del self._deliveries[key]
-                    self._exact(" ".join(fields).encode())
+                    self._exact(f"{start} starting delivery {key} msg {number} to {channel} {recipient}".encode())
         keys.clear()
 
     def _exact(self, line: bytes) -> str:
@@ -242,13 +238,13 @@ class Matcher:
 
     def _new(self, fields: list[bytes]) -> str:
         number = str(scan.number(fields[3]))
-        self._note(number)
+        self._numbers[number] = None
         self._forget(number)
         return ""
 
     def _info(self, fields: list[bytes]) -> str:
         number, size, qp, uid = (str(scan.number(fields[i])) for i in (3, 5, 9, 11))
-        self._note(number)
+        self._numbers[number] = None
         self._forget(number)
         self._messages[number] = (_text(fields[0]), size, _text(fields[7].lower()), qp, uid, [0, 0, 0])
         return ""
@@ -271,15 +267,14 @@ class Matcher:
         key = f"{delivery}:"
         if key in self._deliveries:
             self.warn(STARTED_TWICE)
-        words = [fields[0], b"starting", b"delivery", b"%d:" % delivery, b"msg", b"%d" % number, b"to", *fields[7:9]]
-        self._deliveries[key] = [_text(word) for word in words]
+        self._deliveries[key] = _text(fields[0]), str(number), _text(fields[7]), _text(fields[8].lower())
         return ""
 
     def _delivery(self, fields: list[bytes]) -> str:
         begun = self._deliveries.pop(f"{scan.number(fields[2])}:", None)
         if begun is None:
             return ""
-        start, number, channel, recipient = start_of(begun)
+        start, number, channel, recipient = exactly(begun)
         stamp, reason = _text(fields[0]), _text(fields[4])
         message = self._messages.get(number)
         kind = "?"
@@ -338,10 +333,10 @@ def lex(line: bytes) -> list[bytes]:
     return fields + [b""] * (FIELDS - len(fields))
 
 
-def start_of(fields: list[str]) -> tuple[str, str, str, str]:
-    """Time, message, channel and recipient of a "starting" line, exactly."""
-    exact = lex(" ".join(fields).encode("latin-1"))
-    return _text(exact[0]), str(scan.number(exact[5])), _text(exact[7]), _text(exact[8].lower())
+def exactly(delivery: Delivery) -> Delivery:
+    """The same, with the number as the exact way reads it."""
+    start, number, channel, recipient = delivery
+    return start, str(scan.number(number.encode())), channel, recipient
 
 
 def _canonical(*numbers: str) -> bool:

@@ -5,7 +5,8 @@ later, in their places: a delivery that was started before, the end of a message
 the state, deals with these in order, and then takes over what the part has left open.
 
     pieces      text, deferred line, text, deferred line, …, text
-    numbers     messages that began in the part: before which deferred line each did
+    numbers     of messages that began in the part, one text for each text of pieces
+    begun       numbers of deliveries that began in the part, with their colons
 
 Where a deferred line would need to know what the part has made of a message meanwhile (its number was given out again
 with a delivery under way: the log is damaged), the parent forgets the result, and does the part once more itself."""
@@ -15,7 +16,7 @@ from __future__ import annotations
 import marshal
 import os
 
-from qmail.analog.core.matching import BEGUN_TWICE, Matcher, lex, start_of
+from qmail.analog.core.matching import BEGUN_TWICE, Matcher, exactly, lex
 from ucspi.core import scan, streams
 from ucspi.core.failure import TemporaryFailure
 
@@ -23,10 +24,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from qmail.analog.core.matching import Message
+    from qmail.analog.core.matching import Delivery, Message
 
-    # pieces, numbers, begun deliveries; and what is open: messages, deliveries; warnings
-    Result = tuple[list[bytes], dict[str, int], list[str], dict[str, Message], dict[str, list[str]], dict[str, int]]
+    # pieces, numbers, begun; and what is open: messages, deliveries; warnings
+    Result = tuple[list[bytes], list[str], str, dict[str, Message], dict[str, Delivery], dict[str, int]]
 
 PART = 1 << 20  # bytes, about
 FIRST = 8 << 20  # bytes before which it is not worth it
@@ -35,12 +36,14 @@ FIRST = 8 << 20  # bytes before which it is not worth it
 class Part(Matcher):
     """A part of a log, by itself."""
 
-    __slots__ = ("_cleared", "begun", "deferred", "out")
+    __slots__ = ("_cleared", "begun", "out", "pieces", "places", "text")
 
     def __init__(self, now: float) -> None:
         super().__init__(now)
         self.out: list[str] = []
-        self.deferred: list[tuple[int, bytes]] = []  # how many pieces of output came before, and the line
+        self.text: list[bytes] = []  # since the last deferred line, without what is in `out`
+        self.pieces: list[bytes] = []
+        self.places: list[int] = []  # how many of the numbers came before a deferred line
         self.begun: set[str] = set()  # deliveries
         self._cleared = False
 
@@ -50,19 +53,20 @@ class Part(Matcher):
         while start < len(text):  # in blocks that fit into a processor's cache
             end = text.find(b"\n", start + streams.BLOCK) + 1 or len(text)
             self._block(text[start : end - 1], self.out)
+            self._put()
             start = end
-        pieces, at = [], 0
-        for count, line in self.deferred:
-            pieces += ["".join(self.out[at:count]).encode("latin-1"), line]
-            at = count
-        pieces.append("".join(self.out[at:]).encode("latin-1"))
-        return pieces, self._numbers, list(self.begun), self._messages, self._deliveries, self.warnings
+        self.pieces.append(b"".join(self.text))
+        numbers = list(self._numbers)
+        between = zip([0, *self.places], [*self.places, len(numbers)], strict=True)
+        texts = [" ".join(numbers[start:end]) for start, end in between]
+        return self.pieces, texts, " ".join(self.begun), self._messages, self._deliveries, self.warnings
+
+    def _put(self) -> None:
+        self.text.append("".join(self.out).encode("latin-1"))
+        self.out.clear()
 
     def _tidy(self) -> None:
         pass
-
-    def _note(self, number: str) -> None:
-        self._numbers.setdefault(number, len(self.deferred))
 
     def _check(self) -> None:
         self.begun.update(self._started)
@@ -83,9 +87,11 @@ class Part(Matcher):
             key = f"{scan.number(fields[2])}:"
             start = self._deliveries.get(key)
             if start is not None:
-                if start_of(start)[1] not in self._numbers:
+                stamp, number, channel, recipient = exactly(start)
+                if number not in self._numbers:
                     del self._deliveries[key]
-                    self._defer(" ".join(start).encode("latin-1"))
+                    begun = f"{stamp} starting delivery {key} msg {number} to {channel} {recipient}"
+                    self._defer(begun.encode("latin-1"))
                     self._defer(line)
                     return ""
             elif not self._cleared and key not in self.begun:
@@ -99,7 +105,10 @@ class Part(Matcher):
         return super()._exact(line)
 
     def _defer(self, line: bytes) -> None:
-        self.deferred.append((len(self.out), line))
+        self._put()
+        self.pieces += [b"".join(self.text), line]
+        self.text.clear()
+        self.places.append(len(self._numbers))
 
 
 class Sequel(Matcher):
@@ -115,21 +124,22 @@ class Sequel(Matcher):
             return
         for i, piece in enumerate(pieces):
             yield self._exact(piece).encode("latin-1") if i % 2 else piece
-        for number in numbers:
-            known = self._messages.pop(number, None)
-            if known is not None and any(known[5]):
+        for number in self._messages.keys() & dict.fromkeys(" ".join(numbers).split(" ")).keys():
+            if any(self._messages.pop(number)[5]):
                 self.warn(BEGUN_TWICE)
         self._messages.update(messages)
         self._deliveries.update(deliveries)
         for what, times in warnings.items():
             self.warnings[what] = self.warnings.get(what, 0) + times
 
-    def _conflict(self, deferred: list[bytes], numbers: dict[str, int], begun: list[str]) -> bool:
+    def _conflict(self, deferred: list[bytes], numbers: list[str], begun: str) -> bool:
         """Does a line depend on what the part did with a message or a delivery of the same number?"""
-        if not self._deliveries.keys().isdisjoint(begun):
+        if not self._deliveries.keys().isdisjoint(begun.split(" ")):
             return True
+        before: set[str] = set()  # messages that began before the line
         starts: dict[str, str] = {}
-        for i, line in enumerate(deferred):
+        for line, some in zip(deferred, numbers, strict=False):
+            before.update(some.split(" "))
             fields = lex(line)
             if fields[1] == b"starting":
                 starts[f"{scan.number(fields[3])}:"] = str(scan.number(fields[5]))
@@ -137,8 +147,8 @@ class Sequel(Matcher):
                 key = f"{scan.number(fields[2])}:"
                 number = starts.pop(key, None)
                 if number is None and key in self._deliveries:
-                    number = start_of(self._deliveries[key])[1]
-                if number is not None and numbers.get(number, i + 1) <= i:
+                    number = exactly(self._deliveries[key])[1]
+                if number in before:
                     return True
         return False
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     Column = Sequence[Any]
 
 _KIND, _STAMP, _COUNT, _WORD, _LAST = r"[kdz]", r"[0-9]+\.[0-9]+", r"[0-9]+", r"[^ \t\n]+", r"[^ \t\n]*"
-_DELIVERY = (_KIND, _STAMP, _STAMP, _STAMP, _COUNT, _WORD, _WORD, _WORD, _WORD, _LAST)
-_MESSAGE = (_STAMP, _STAMP, _COUNT, _COUNT, _COUNT, _COUNT, _WORD, _WORD, _WORD)
+DELIVERY = (_KIND, _STAMP, _STAMP, _STAMP, _COUNT, _WORD, _WORD, _WORD, _WORD, _LAST)
+MESSAGE = (_STAMP, _STAMP, _COUNT, _COUNT, _COUNT, _COUNT, _WORD, _WORD, _WORD)
 _SHAPE = str.maketrans("123456789dz", "000000000kk")
 _NO_DIGITS = b".dkzm"
 _SMALL = {str(n): n for n in range(100)}  # what most counts of recipients are
@@ -28,12 +28,11 @@ FIELDS = 11
 
 
 class Lines:
-    """The lines of one kind: what they are made of, and which of their fields are wanted."""
+    """The lines of one kind, whose fields are `fields`; those that are `wanted` by awk's numbers, 2 is the first."""
 
     __slots__ = ("_fields", "_front", "_pattern", "_stamps", "_wanted", "odd")
 
     def __init__(self, letter: str, fields: Sequence[str], wanted: Sequence[int]) -> None:
-        """`wanted`: by awk's numbers, 2 is the first behind the letter."""
         self._fields = ("", letter, *fields)
         self._wanted = wanted
         self._stamps = [i for i, field in enumerate(self._fields) if field is _STAMP]
@@ -44,13 +43,13 @@ class Lines:
 
     def columns(self, lines: list[str]) -> list[Column]:
         """A column for each field that is wanted."""
-        if not lines or not self._wanted:
-            return [[] for _ in self._wanted]
-        columns = self._together(lines)
+        columns = self.together(lines)
         return [list(column) for column in zip(*map(self._row, lines), strict=True)] if columns is None else columns
 
-    def _together(self, lines: list[str]) -> list[Column] | None:
-        """None if a line may be different."""
+    def together(self, lines: list[str]) -> list[Column] | None:
+        """The same at once, or None if a line may be different."""
+        if not lines or not self._wanted:
+            return [[] for _ in self._wanted]
         front = self._front.match(lines[0])
         if front is None:
             return None
@@ -138,8 +137,8 @@ class Records:
 
     def __init__(self, deliveries: Sequence[int], messages: Sequence[int]) -> None:
         """The fields that are wanted, by awk's numbers."""
-        self._deliveries = Lines("d", _DELIVERY, deliveries)
-        self._messages = Lines("m", _MESSAGE, messages)
+        self._deliveries = Lines("d", DELIVERY, deliveries)
+        self._messages = Lines("m", MESSAGE, messages)
         self._rest: list[bytes] = []
 
     @property
