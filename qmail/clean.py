@@ -52,7 +52,7 @@ def _tidy(queue: Queue, next_walk: int) -> int:
     """Look into pid/, and now and then into intd/, which may be large; returns when that is due again."""
     now = int(time.time())
     queuefiles.remove_old_pids(queue, now)
-    if now < next_walk:
+    if now < next_walk <= now + BETWEEN_WALKS:  # else the clock has been set back
         return next_walk
     queuefiles.remove_old_envelopes(queue, now)
     return now + BETWEEN_WALKS

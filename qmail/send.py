@@ -93,6 +93,7 @@ class Send:
     def __init__(self, call: Call, home: instance.Instance, log: logline.Log, signals: Signals) -> None:
         """Raises CannotStart."""
         self.log, self.signals, self.home, self.clock = log, signals, home, Clock()
+        self._was_ahead = False
         self.control = Control(home.control)
         self.settings = self._configure()
         queue = Queue(home.queue)
@@ -156,10 +157,8 @@ class Send:
             self.log(logline.warning(b"trouble in select"))
             return
         now = self.clock.now()
-        if back := self.clock.jump():
-            self.backlog.shift(back)
-            self.todo.shift(back)
-            self.sweep.shift(back)
+        if jump := self.clock.jump():
+            self._clock_set(jump, now)
         if self.signals.fd in ready:
             self.signals.drain()
             self._exiting()  # ahead of the reports, whose status lines tell
@@ -177,6 +176,23 @@ class Send:
                 self.deliveries.take_reports(channel, now)
         self.control_socket.serve(ready, lambda packet, uid: self.interventions.answer(packet, uid, now))
         self._work(now, self.trigger.fd in ready)
+
+    def _clock_set(self, jump: int, now: int) -> None:
+        """Nothing waits for the clock to come round again, and nothing young is taken for old."""
+        if jump > 0:
+            self._was_ahead = True
+            self.sweep.rest(now)
+            return
+        for part in (self.backlog, self.todo, self.sweep):
+            part.shift(jump)
+        jobs = {delivery.job for channel in self.channels for delivery in channel.out()}
+        for job in jobs:
+            job.retry += jump
+        if self._was_ahead:  # what was tried meanwhile is scheduled as if it were that old
+            self._was_ahead = False
+            self.backlog.all_now(now)
+            for job in jobs:
+                job.retry = now
 
     def _work(self, now: int, pulled: bool) -> None:
         # Deliveries of what has been there before new mail, and again after it: a slot never idles for a slice.

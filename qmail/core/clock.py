@@ -1,6 +1,7 @@
-"""The time of day, and whether somebody has set it back.
+"""The time of day, and whether somebody has set it.
 
-What waits for a time waits too long when the clock is set back; how long, only a clock that nobody can set can tell."""
+What waits for a time waits too long when the clock is set back, and what is new looks old when it is set forward; by
+how much, only a clock that nobody can set can tell."""
 
 from __future__ import annotations
 
@@ -25,7 +26,9 @@ class Clock:
         return int(self._day())
 
     def jump(self) -> int:
-        """Seconds that it has been set back by since the last call, as a negative number; 0: it has not."""
+        """Seconds that it has been set by since the last call, below 0 if it was set back; 0: it has not been set.
+
+        A machine that was suspended looks as if its clock had been set forward."""
         offset = self._day() - self._steady()
-        back, self._offset = offset - self._offset, offset
-        return int(back) if back < -SLACK else 0
+        jump, self._offset = offset - self._offset, offset
+        return int(jump) if abs(jump) > SLACK else 0

@@ -79,7 +79,7 @@ def literal(host: bytes) -> bytes | None:
 def _ipv6(text: bytes) -> bytes | None:
     try:
         packed = _socket.inet_pton(_socket.AF_INET6, text.decode("ascii", "replace"))
-    except OSError:
+    except (OSError, ValueError):
         return None
     return normal(_socket.inet_ntop(_socket.AF_INET6, packed).encode())
 

@@ -134,6 +134,13 @@ class Trigger:
             self.fd = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:
             self.fd = -1
+            return
+        try:
+            # What it holds is there because who pulled it has not closed it yet.  That tells once more; this need not
+            # tell again and again until then.
+            os.read(self.fd, BLOCK)
+        except OSError:
+            pass
 
     def close(self) -> None:
         """Stop listening."""
@@ -199,6 +206,8 @@ class Arrival:
         if time.monotonic() > self._death:
             self._leave(52)  # qmail-send may already have judged it abandoned
         try:
+            if not os.fstat(self._mess).st_nlink:
+                self._leave(66)  # ... and has, by a clock that was set forward
             # From S3 to S4: at this instant, and not before, the message can be found.  The name in intd/ need not
             # last: where a crash takes it back, todo/ is all that anybody reads.
             os.link(self._queue.intd(self.n), self._queue.todo(self.n))

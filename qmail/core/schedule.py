@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Container
 
 SKIP = (10, 20)  # the step for local and remote, in square roots of seconds
-AHEAD = 3600  # seconds that the clocks of two machines, or of a machine and its file server, may differ
+AHEAD = 60  # seconds that the clocks of a machine and its file server may differ
 SYSFAIL = 123  # seconds until the next try after trouble of our own
 
 

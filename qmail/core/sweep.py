@@ -7,7 +7,7 @@ system brings back in local/, remote/ and bounce/ when the message is long gone 
 from __future__ import annotations
 
 from qmail.core import logline, queuefiles
-from qmail.core.queuedir import SPLIT
+from qmail.core.queuedir import DEATH, SPLIT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,6 +42,13 @@ class Sweep:
     def shift(self, seconds: int) -> None:
         """The clock has been set back."""
         self._next += seconds
+
+    def rest(self, now: int) -> None:
+        """The clock has been set forward: what is being received looks as old as what was given up.
+
+        So nothing is judged until those receptions have ended themselves."""
+        self._numbers, self._place = None, 0
+        self._next = now + DEATH
 
     def work(self, now: int) -> None:
         """A few names, if it is time."""

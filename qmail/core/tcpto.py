@@ -51,8 +51,10 @@ def find(table: bytes, address: bytes) -> Record | None:
 
 
 def avoided(record: Record, now: int, pid: int) -> bool:
-    """Is this a host to leave alone?  For 64 to 97 minutes: the pid spreads those who try first."""
-    return record.count >= 2 and now - record.when < (60 + (pid & 31)) * 64
+    """Is this a host to leave alone?  For 64 to 97 minutes: the pid spreads those who try first.
+
+    A time that is to come was noted before the clock was set back, and says nothing."""
+    return record.count >= 2 and -RECENT < now - record.when < (60 + (pid & 31)) * 64
 
 
 def timed_out(table: bytes, address: bytes, now: int) -> Record | None:
@@ -63,7 +65,7 @@ def timed_out(table: bytes, address: bytes, now: int) -> Record | None:
         free = (each for each in everybody if not each.count)
         record = next(free, None) or min(everybody, key=lambda each: each.when + each.count * 1024, default=None)
         return record and Record(record.at, address, 1, now)
-    if record.count and now < record.when + RECENT:
+    if record.count and abs(now - record.when) < RECENT:
         return None
     return Record(record.at, address, min(record.count + 1, MANY), now)
 
@@ -161,5 +163,5 @@ class _Locked:
 def _packed(host: bytes) -> bytes | None:
     try:
         return _socket.inet_pton(_socket.AF_INET, host.decode("ascii", "replace"))
-    except OSError:
+    except (OSError, ValueError):
         return None

@@ -37,8 +37,15 @@ KINDS: tuple[tuple[bytes, ...], ...] = (EVERYBODY, (MAILDIR,), (MAILDIR,), (NOBO
 class Service:
     """One tree of processes, to be started again whenever it is down."""
 
-    def __init__(self, main: chain.Main, argv: list[bytes], env: dict[bytes, bytes], null: int, log: int) -> None:
-        self._fork = lambda: chain.fork(main, argv, env, {0: null, 1: log, 2: log}, os.setsid)
+    def __init__(
+        self,
+        main: chain.Main,
+        argv: list[bytes],
+        env: dict[bytes, bytes],
+        fds: dict[int, int],
+        setup: Callable[[], None] = os.setsid,
+    ) -> None:
+        self._fork = lambda: chain.fork(main, argv, env, fds, setup)
         self.sessions: list[int] = []
         self.pid = 0
 
@@ -61,8 +68,10 @@ class Service:
 class MailHost:
     """An instance in `home`, made by machine.make_home."""
 
-    def __init__(self, home: Path, more: tuple[str, ...] = ()) -> None:
-        """`more`: addresses besides box, file and sender, without a .qmail file yet; gone has no home."""
+    def __init__(self, home: Path, more: tuple[str, ...] = (), setup: Callable[[], None] = os.setsid) -> None:
+        """`more`: addresses besides box, file and sender, without a .qmail file yet; gone has no home.
+
+        `setup` is called in the process that becomes qmail-send, before it starts the others."""
         self.home, self.sink = home, home / "sink"
         self.sink.mkdir()
         remote = home / "remote"
@@ -81,8 +90,9 @@ class MailHost:
         (self.port,) = free_ports(1)
         smtp = [b"tcpserver", b"-HRl0", b"-c", b"10", b"127.0.0.1", b"%d" % self.port, b"qmail-smtpd"]
         self._log = os.open(home / "log", os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        self.qmail = Service(qmail_start, [b"qmail-start", b"./Maildir/"], self.env, self.null, self._log)
-        self.services = [self.qmail, Service(tcpserver, smtp, self.env, self.null, self._log)]
+        fds = {0: self.null, 1: self._log, 2: self._log}
+        self.qmail = Service(qmail_start, [b"qmail-start", b"./Maildir/"], self.env, fds, setup)
+        self.services = [self.qmail, Service(tcpserver, smtp, self.env, fds)]
 
     def _users(self, more: tuple[str, ...]) -> None:
         about = self.home.stat()

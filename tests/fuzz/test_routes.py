@@ -103,7 +103,8 @@ def test_any_dns_answer_is_addresses_or_a_documented_failure(data: bytes) -> Non
 
 
 @fuzz(
-    words=[b"[", b"]", b":", b".", b"255", b"IPv6:", b"::"], seeds=[b"[IPv6:2001:db8::1]", b"192.0.2.383", b"[1.2.3.4]"]
+    words=[b"[", b"]", b":", b".", b"255", b"IPv6:", b"::"],
+    seeds=[b"[IPv6:2001:db8::1]", b"192.0.2.383", b"[1.2.3.4]", b"[IPv6:::\0]"],
 )
 def test_any_host_is_a_literal_or_a_name(data: bytes) -> None:
     spelt = mx.literal(data)

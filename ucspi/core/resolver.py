@@ -72,7 +72,7 @@ def _family(address: str) -> int | None:
     for family in (_socket.AF_INET, _socket.AF_INET6):
         try:
             _socket.inet_pton(family, address.partition("%")[0])
-        except OSError:
+        except (OSError, ValueError):
             continue
         return family
     return None

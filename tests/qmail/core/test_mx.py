@@ -150,6 +150,11 @@ def test_a_zone_of_thousands_costs_no_more_than_a_large_one() -> None:
     assert all(len(level.addresses) <= mx.MOST_ADDRESSES for level in levels)
 
 
+@pytest.mark.parametrize("host", [b"[IPv6:::1\0]", b"[::\xff]", b"[IPv6:]", b"[]", b"1.2.3.\0"])
+def test_a_literal_that_is_none_is_a_name(host: bytes) -> None:
+    assert mx.literal(host) is None
+
+
 def test_a_literal_asks_nothing_and_a_worse_host_only_after_a_better_one() -> None:
     dns = zone()
     assert next(mx.candidates(b"192.0.2.1", dns, OWN)).addresses == [b"192.0.2.1"]

@@ -44,6 +44,20 @@ def test_a_pull_is_seen_until_the_trigger_is_reopened(home: Instance) -> None:
     trigger.close()
 
 
+def test_who_pulls_and_is_slow_to_let_go_wakes_twice_and_not_all_the_time(home: Instance) -> None:
+    trigger = Trigger(Queue(home.queue))
+    hand = os.open(home.queue + b"/lock/trigger", os.O_WRONLY | os.O_NONBLOCK)
+    os.write(hand, b"\0")
+    assert select.select([trigger.fd], [], [], 0)[0]
+    trigger.reopen()
+    assert not select.select([trigger.fd], [], [], 0)[0]
+    os.close(hand)
+    assert select.select([trigger.fd], [], [], 0)[0]
+    trigger.reopen()
+    assert not select.select([trigger.fd], [], [], 0)[0]
+    trigger.close()
+
+
 def test_without_fifo_the_trigger_is_silent(home: Instance) -> None:
     os.unlink(home.queue + b"/lock/trigger")
     assert Trigger(Queue(home.queue)).fd == -1
@@ -154,6 +168,20 @@ def test_after_a_day_a_reception_ends_and_leaves_its_files(home: Instance, monke
         receive(slow, [b"x"], [b"Fa@b\0\0"])
     assert refused.value.code == 52
     assert list(queues.files(home)) == ["mess"]
+
+
+def test_what_was_cleaned_up_meanwhile_is_refused(home: Instance) -> None:
+    """By a clock that was set forward every reception is old."""
+
+    def message() -> Iterator[bytes]:
+        yield b"x"
+        os.unlink(Queue(home.queue).mess(slow.n))
+
+    slow = arrival(home)
+    with pytest.raises(Refused) as refused:
+        receive(slow, message(), [b"Fa@b\0\0"])
+    assert refused.value.code == 66
+    assert list(queues.files(home)) == ["intd"]
 
 
 def test_no_descriptor_is_left_open(home: Instance) -> None:

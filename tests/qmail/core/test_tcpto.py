@@ -43,6 +43,8 @@ def test_a_time_out_within_two_minutes_changes_nothing() -> None:
     assert tcpto.timed_out(table, PACKED, NOW + 119) is None
     later = tcpto.timed_out(table, PACKED, NOW + 120)
     assert later is not None and (later.count, later.when) == (2, NOW + 120)
+    earlier = tcpto.timed_out(table, PACKED, NOW - 7200)  # the clock has been set back
+    assert earlier is not None and (earlier.count, earlier.when) == (2, NOW - 7200)
 
 
 def test_bytes_that_only_look_like_an_address_are_no_record() -> None:
@@ -79,6 +81,8 @@ def test_a_full_table_gives_up_the_record_with_the_least_time_plus_count_times_1
         (2, 60 * 64, 32, False),
         (2, 91 * 64 - 1, 31, True),
         (10, 91 * 64, 31, False),
+        (2, -119, 0, True),
+        (2, -120, 0, False),  # the clock has been set back
     ],
 )
 def test_a_host_is_avoided_for_an_hour_after_two_time_outs(count: int, age: int, pid: int, expected: bool) -> None:
