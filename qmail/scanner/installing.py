@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from qmail.scanner import probing, quarantined, rules, settings, versions
+from qmail.scanner import archive, keeping, probing, quarantined, rules, settings, versions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,10 +62,11 @@ def _directories(spool: bytes) -> Iterator[bytes]:
     for place in (b"", b"/working", b"/quarantine"):
         yield spool + place
     maildirs = [spool + b"/working", *(quarantined.directory(spool, kind) for kind in quarantined.PLACES)]
+    maildirs.append(archive.directory(spool))
     for maildir in maildirs:
         if maildir != maildirs[0]:
             yield maildir
-        for part in quarantined.MAILDIR:
+        for part in keeping.MAILDIR:
             yield maildir + b"/" + part
 
 

@@ -2,18 +2,14 @@
 
     quarantine/viruses, quarantine/policy, quarantine/spam      each with tmp, new, cur
 
-A file is the message as it was received, below three lines of ours:
-    X-Qmail-Scanner-Quarantine: KIND SCANNER NAME
-    X-Qmail-Scanner-Mail-From: SENDER
-    X-Qmail-Scanner-Rcpt-To: RECIPIENT,RECIPIENT ...
-in which %XX stands for each byte of an address that could be anything else, so that the envelope is known exactly."""
+A file is the message as it was received, below its envelope (keeping.py) and above all
+    X-Qmail-Scanner-Quarantine: KIND SCANNER NAME"""
 
 from __future__ import annotations
 
 import os
 
-from qmail.core.queuedir import sync_directory
-from qmail.scanner import safe
+from qmail.scanner import keeping, safe
 from ucspi.core import streams
 from ucspi.core.failure import PermanentFailure
 
@@ -24,10 +20,9 @@ if TYPE_CHECKING:
     from qmail.scanner.decision import Finding
 
 PLACES = {"virus": b"viruses", "policy": b"policy", "spam": b"spam"}  # by kind of finding
-MAILDIR = (b"tmp", b"new", b"cur")
-_PREFIXES = (b"X-Qmail-Scanner-Quarantine: ", b"X-Qmail-Scanner-Mail-From: ", b"X-Qmail-Scanner-Rcpt-To: ")
+_FOUND = b"X-Qmail-Scanner-Quarantine: "
+_PREFIXES = (_FOUND, *keeping.ENVELOPE)
 LONGEST = 8 << 20  # bytes of the three lines
-_PLAIN = frozenset(range(33, 127)) - set(b"%,")
 
 
 class NotQuarantined(PermanentFailure):
@@ -42,45 +37,10 @@ def directory(spool: bytes, kind: str) -> bytes:
 def keep(
     spool: bytes, name: bytes, finding: Finding, sender: bytes, recipients: Sequence[bytes], blocks: Iterable[bytes]
 ) -> bytes:
-    """Put a message into quarantine, where it lasts on return.  Returns its path; raises OSError, and left nothing.
-
-    As in every maildir: the bytes before the name in new, and that before anybody is told."""
-    place = directory(spool, finding.kind)
-    tmp, new = (b"/".join((place, part, name)) for part in (b"tmp", b"new"))
-    fd = os.open(tmp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            streams.write_all(fd, _head(finding, sender, recipients))
-            for block in blocks:
-                streams.write_all(fd, block)
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-        os.link(tmp, new)
-        sync_directory(os.path.dirname(new))
-    finally:
-        os.unlink(tmp)
-    return new
-
-
-def _head(finding: Finding, sender: bytes, recipients: Sequence[bytes]) -> bytes:
-    values = (
-        b" ".join((finding.kind.encode(), safe.word(finding.scanner), safe.text(finding.name))),
-        escaped(sender),
-        b",".join([escaped(recipient) for recipient in recipients]),
-    )
-    return b"".join([prefix + value + b"\n" for prefix, value in zip(_PREFIXES, values, strict=True)])
-
-
-def escaped(address: bytes) -> bytes:
-    """An address of any bytes as one word without comma."""
-    return b"".join([bytes((byte,)) if byte in _PLAIN else b"%%%02X" % byte for byte in address])
-
-
-def unescaped(word: bytes) -> bytes:
-    """The address that a word stands for.  Raises ValueError."""
-    first, *rest = word.split(b"%")
-    return first + b"".join([bytes((int(piece[:2], 16),)) + piece[2:] for piece in rest])
+    """Put a message into quarantine, where it lasts on return.  Returns its path; raises OSError, and left nothing."""
+    found = b" ".join((finding.kind.encode(), safe.word(finding.scanner), safe.text(finding.name)))
+    head = _FOUND + found + b"\n" + keeping.envelope(sender, recipients)
+    return keeping.keep(directory(spool, finding.kind), name, head, blocks)
 
 
 class Quarantined:
@@ -107,8 +67,8 @@ class Quarantined:
         words = finding.split(b" ", 2)
         self.kind, self.scanner, self.event = words if len(words) == 3 else (b"?", b"?", finding)
         try:
-            self.sender = unescaped(sender)
-            self.recipients = [unescaped(word) for word in recipients.split(b",")] if recipients else []
+            self.sender = keeping.unescaped(sender)
+            self.recipients = [keeping.unescaped(word) for word in recipients.split(b",")] if recipients else []
         except ValueError as error:
             raise NotQuarantined(f"{os.fsdecode(path)}: its envelope is damaged") from error
 

@@ -15,8 +15,8 @@ import time
 
 from qmail.core import qqtable, submit
 from qmail.core.submit import Submission
+from qmail.scanner import archive, fields, notice, quarantined, record, rules, safe, settings, versions
 from qmail.scanner import decision as deciding
-from qmail.scanner import fields, notice, quarantined, record, rules, safe, settings, versions
 from qmail.scanner.asking import Question, ask
 from qmail.scanner.clamd import Clamd
 from qmail.scanner.debuglog import FILE as DEBUG_FILE
@@ -220,6 +220,20 @@ class Scanning(Submission):
         last = fields.missing_type(message)
         if decision.scores or last:
             blocks = fields.rewritten(blocks, subject, last, judged=bool(decision.scores))
+        copy = archive.keep(wanted, message.id, message.sender, message.recipients, self._store.blocks())
+        result = b"not yet"
+        try:
+            result = self._pass_on(head, blocks)
+        finally:
+            if result:
+                archive.forget(copy)
+        if result:
+            self._warn(b"not queued: %b: message of <%b>" % (result[1:], message.sender))
+        else:
+            self._log(said, False)
+        return result
+
+    def _pass_on(self, head: bytes, blocks: Iterable[bytes]) -> bytes:
         mail = self._open_next()
         self.qp = mail.qp
         try:
@@ -229,12 +243,7 @@ class Scanning(Submission):
         except BaseException:
             mail.abandon()
             raise
-        result = mail.close(message.sender, message.recipients)
-        if result:
-            self._warn(b"not queued: %b: message of <%b>" % (result[1:], message.sender))
-        else:
-            self._log(said, False)
-        return result
+        return mail.close(self._message.sender, self._message.recipients)
 
     def _subject(self) -> bytes:
         """What fast_spamassassin=TEXT puts in front of the subject of spam."""

@@ -12,12 +12,16 @@ from ucspi.core.failure import TemporaryFailure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import re
+    from collections.abc import Sequence
+
     from qmail.core.instance import Instance
 
 FILE = b"scanner"  # below control/
 QUARANTINE, REJECT, DROP, TAG = "quarantine", "reject", "drop", "tag"
 ACTIONS = frozenset((QUARANTINE, REJECT, DROP, TAG))
 DEFER, PASS = "defer", "pass"
+YES, NO = ("yes", "1", "on"), ("no", "0", "off", "")
 WORDS_OF_NOTIFY = frozenset(
     ("none", "sender", "recips", "admin", "all", "psender", "precips", "nmladm", "nmlvadm"),
 )
@@ -56,7 +60,15 @@ TABLE = {
     "debug-size": ("10000000", "bytes after which that file begins anew"),
     "header": ("Received", "name of the field that says what was found: Received or X-Qmail-Scanner-Diagnostics"),
     "add-dscr-hdrs": ("no", "add the X-Qmail-Scanner fields of old: no, yes, all"),
+    "archive": ("no", "keep copies of what is passed on: no, yes, or a regular expression for the addresses"),
     "error-fd": ("6", "descriptor on which a refusal is explained to the program that calls; no"),
+}
+
+CHOICES = {
+    **dict.fromkeys(("clamd-failure", "spamd-failure", "rspamd-failure"), (DEFER, PASS)),
+    "log-details": ("syslog", "stderr", "yes", "no"),
+    "header": ("Received", "X-Qmail-Scanner-Diagnostics"),
+    "add-dscr-hdrs": ("no", "yes", "all"),
 }
 
 
@@ -78,14 +90,19 @@ class Settings:
                 raise BadSettings(f"control/scanner: there is no setting {name}")
         for kind in ("virus", "policy", "spam"):
             self.actions(kind)
-        for name in ("clamd-failure", "spamd-failure", "rspamd-failure"):
-            self._one_of(name, DEFER, PASS)
-        self._one_of("log-details", "syslog", "stderr", "yes", "no")
+        for name, allowed in CHOICES.items():
+            if self.text(name) not in allowed:
+                raise BadSettings(f"control/scanner: {name}: not one of {', '.join(allowed)}: {self.text(name)}")
+        for name, words in {"ignore-eol-check": YES + NO, "debug": YES + NO, "error-fd": NO}.items():
+            word = self.text(name).lower()
+            if word not in words and not word.isdigit():
+                raise BadSettings(f"control/scanner: {name}: neither yes or no nor a number: {word}")
         for name, (default, _) in TABLE.items():
             if default.isdigit() and name != "error-fd":
                 self.number(name)
         self.words("notify", WORDS_OF_NOTIFY)
         self.engines()
+        self.archives([])
 
     def text(self, name: str) -> str:
         """A setting as it stands."""
@@ -96,8 +113,9 @@ class Settings:
         return os.fsencode(self.text(name))
 
     def is_on(self, name: str) -> bool:
-        """A setting that is yes or no."""
-        return self.text(name).lower() in ("yes", "1", "on", "all")
+        """A setting that is yes or no, or a number as --debug may have."""
+        word = self.text(name).lower()
+        return word in YES or (word.isdigit() and int(word[:20]) > 0)
 
     def number(self, name: str) -> float:
         """A setting that is a number."""
@@ -144,9 +162,21 @@ class Settings:
         """The administrator's address."""
         return os.fsencode(f"{self.text('admin')}@{self.domain}")
 
-    def _one_of(self, name: str, *allowed: str) -> None:
-        if self.text(name) not in allowed:
-            raise BadSettings(f"control/scanner: {name}: not one of {', '.join(allowed)}: {self.text(name)}")
+    def archives(self, addresses: Sequence[bytes]) -> bool:
+        """Is a copy to be kept of a message with these addresses?  Large and small letters are the same."""
+        pattern = self.text("archive")
+        if pattern.lower() in YES + NO:
+            return self.is_on("archive")
+        return any(map(_compiled(pattern).search, addresses))
+
+
+def _compiled(pattern: str) -> re.Pattern[bytes]:
+    import re  # costs more than the rest of a start
+
+    try:
+        return re.compile(os.fsencode(pattern), re.IGNORECASE)
+    except re.error as error:
+        raise BadSettings(f"control/scanner: archive: {pattern}: {error}") from error
 
 
 # The names that --scanners has always had: (engine, name in the logs)

@@ -6,7 +6,7 @@ import os
 import time
 
 from qmail.core import instance
-from qmail.scanner import fields, probing, quarantined, rules, settings, versions
+from qmail.scanner import archive, fields, probing, quarantined, rules, settings, versions
 from ucspi.core import streams
 from ucspi.core.failure import TemporaryFailure
 
@@ -70,3 +70,5 @@ def _places(spool: bytes) -> Iterator[bytes]:
     yield spool + b"/working/tmp"
     for kind in quarantined.PLACES:
         yield quarantined.directory(spool, kind) + b"/tmp"
+    if os.path.isdir(archive.directory(spool)):  # spools made before there was one have none
+        yield archive.directory(spool) + b"/tmp"

@@ -22,13 +22,14 @@ PROGRAM = Program("qmail-smtpd", "test")
 CLEAN = (
     b"Received: x\nFrom: sj@aaaa.hu\nTo: bela@mail.aaaa.hu\nSubject: RE: torles\nMessage-ID: <E8C8@aaaa.hu>\n\nhello\n"
 )
+BOXES = ("quarantine/viruses", "quarantine/policy", "quarantine/spam", "archives")
 
 
 def make_spool(spool: Path) -> None:
     """The directories that qmail-scanner-configure makes."""
     for place in (
         "working/tmp",
-        *(f"quarantine/{kind}/{part}" for kind in ("viruses", "policy", "spam") for part in ("tmp", "new", "cur")),
+        *(f"{box}/{part}" for box in BOXES for part in ("tmp", "new", "cur")),
     ):
         (spool / place).mkdir(parents=True)
 

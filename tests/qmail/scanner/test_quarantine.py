@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from qmail.scanner import quarantined
+from qmail.scanner import keeping, quarantined
 from qmail.scanner.decision import Finding
 from tests.support import launchers
 from tests.support.scanned import CLEAN, ScannedHome
@@ -114,6 +114,6 @@ def test_what_makes_no_sense_is_usage(home: ScannedHome, words: tuple[str, ...])
 
 @pytest.mark.parametrize("address", [b"", b"a@b", bytes(range(1, 256)), b"%", b"a,b", b"%41"])
 def test_an_address_of_any_bytes_comes_back_as_it_was(address: bytes) -> None:
-    word = quarantined.escaped(address)
-    assert quarantined.unescaped(word) == address
+    word = keeping.escaped(address)
+    assert keeping.unescaped(word) == address
     assert not re.search(rb"[^!-~]|,", word)
