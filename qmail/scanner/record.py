@@ -2,7 +2,7 @@
 
 A line of the log, its fields separated by TAB in mailstats.csv and by a blank elsewhere:
     RESULT:RC:1(IP):[SA:1(SCORE/REQUIRED):] seconds size sender recipients subject msgid name:size ...
-    RESULT is Clear, or SCANNER:Name as in CLAMSCAN:Worm.Sober.G
+    RESULT is Clear, or SCANNER:Name as in CLAMSCAN:Worm.Sober.G; with log-crypto, CR:SMIME(signed): may follow SA
 A line of quarantine.log, separated by TAB:
     Thu, 22 Mar 2007 19:31:52 AKST  sender  recipients  subject  event  clamscan: 0.90.1/2892.
 
@@ -14,7 +14,7 @@ import os
 import syslog
 import time
 
-from qmail.scanner import safe
+from qmail.scanner import crypto, safe
 from qmail.scanner.verdict import Scored, Skipped, Trouble
 from ucspi.core import streams
 
@@ -46,6 +46,12 @@ def score_field(kind: str, verdict: Verdict) -> bytes:
     if isinstance(verdict, Scored):
         return b"%b:%d(%b/%b):" % (letters, verdict.spam, verdict.score, verdict.required)
     return letters + b":0(?/?):" if isinstance(verdict, Trouble | Skipped) else b""
+
+
+def crypto_field(wanted: Settings, message: Message) -> bytes:
+    """`CR:PGP(signed):`, if that is wanted and there is something to tell."""
+    details = crypto.details(message.walker.parts) if wanted.is_on("log-crypto") else b""
+    return b"CR:%b:" % details if details else b""
 
 
 def seconds(elapsed: float) -> bytes:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 
+from qmail.scanner import crypto
 from qmail.scanner.mimefields import words
 from ucspi.core.failure import TemporaryFailure
 
@@ -32,8 +33,10 @@ FACTS = (
     b"filelengthtoolong",
     b"filedoublebarreled",
     b"fileclsid",
+    b"cryptodetails",
+    b"issensitiveandnocrypto",
 )
-NEVER = (b"issensitiveandnocrypto", b"cryptodetails")  # known to the original, never true here
+SENSITIVE = (b"personal", b"private", b"company-confidential")  # Sensitivity: RFC 2156 2.2.1
 LONGEST_NAME = 256  # characters of a file name that are not too many
 VALUE = 4096  # bytes of a field that a pattern sees
 _DOUBLE = (b".exe", b".pif", b".scr", b".com", b".bat", b".cmd", b".vbs", b".js", b".lnk", b".cpl", b".hta", b".msi")
@@ -150,11 +153,17 @@ def _values(walker: Walker, facts: Mapping[bytes, Sequence[bytes]]) -> dict[byte
     for part in walker.parts:
         fields += part.fields
     for name, value in fields:
+        if name in FACTS:
+            continue  # a sender does not say what the facts are
         plain = value[:VALUE].replace(b"\r", b"").replace(b"\n", b"")
         decoded = words(plain)
         values.setdefault(name, []).extend([plain] if decoded == plain else [plain, decoded])
     for fact, name in _facts(walker.parts):
         values.setdefault(fact, []).append(name)
+    if details := crypto.details(walker.parts):
+        values[b"cryptodetails"] = [details]
+    elif any(value.strip().lower() in SENSITIVE for value in values.get(b"sensitivity", ())):
+        values[b"issensitiveandnocrypto"] = [b"1"]
     return values
 
 

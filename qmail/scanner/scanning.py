@@ -140,6 +140,7 @@ class Scanning(Submission):
             self._debug.add(b"p_s", name)
         decision = deciding.decide(self._wanted, events, verdicts)
         said = record.result(decision.finding, self._message, verdicts)
+        said += record.crypto_field(self._wanted, self._message)
         for trouble in decision.deferred:
             self._warn(b"%b: %b; message of <%b> deferred" % (trouble.engine, trouble.why, self._message.sender))
         if decision.deferred:

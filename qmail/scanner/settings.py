@@ -56,6 +56,7 @@ TABLE = {
     "notify": ("admin", "who is told of a quarantined message"),
     "local-domains": ("", "recipients are told in these only; the domain"),
     "log-details": ("syslog", "where each message has its line: syslog, stderr, yes (mailstats.csv), no"),
+    "log-crypto": ("no", "add to that line how the message is signed or encrypted"),
     "debug": ("no", "write qmail-queue.log"),
     "debug-size": ("10000000", "bytes after which that file begins anew"),
     "header": ("Received", "name of the field that says what was found: Received or X-Qmail-Scanner-Diagnostics"),
@@ -70,6 +71,7 @@ CHOICES = {
     "header": ("Received", "X-Qmail-Scanner-Diagnostics"),
     "add-dscr-hdrs": ("no", "yes", "all"),
 }
+SWITCHES = {**dict.fromkeys(("ignore-eol-check", "log-crypto", "debug"), YES + NO), "error-fd": NO}  # or a number
 
 
 class BadSettings(TemporaryFailure):
@@ -93,7 +95,7 @@ class Settings:
         for name, allowed in CHOICES.items():
             if self.text(name) not in allowed:
                 raise BadSettings(f"control/scanner: {name}: not one of {', '.join(allowed)}: {self.text(name)}")
-        for name, words in {"ignore-eol-check": YES + NO, "debug": YES + NO, "error-fd": NO}.items():
+        for name, words in SWITCHES.items():
             word = self.text(name).lower()
             if word not in words and not word.isdigit():
                 raise BadSettings(f"control/scanner: {name}: neither yes or no nor a number: {word}")

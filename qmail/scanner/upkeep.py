@@ -42,9 +42,6 @@ def run(call: Call, letters: Sequence[str]) -> int:
         streams.write_all(1, b"".join([b"\t".join(line) + b"\n" for line in known.lines]))
     if "g" in letters:
         streams.write_all(1, b"%b: %d rules\n" % (os.path.join(wanted.spool, rules.FILE), len(known.lines)))
-        for line in known.lines:
-            if line[1].partition(b"-")[2].rstrip(b":").lower() in rules.NEVER:
-                call.warn(b"warning: never true here: " + b" ".join(line))
     if "z" in letters:
         _clean(wanted)
         found = probing.versions(wanted)

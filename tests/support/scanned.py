@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import shutil
@@ -23,6 +24,27 @@ CLEAN = (
     b"Received: x\nFrom: sj@aaaa.hu\nTo: bela@mail.aaaa.hu\nSubject: RE: torles\nMessage-ID: <E8C8@aaaa.hu>\n\nhello\n"
 )
 BOXES = ("quarantine/viruses", "quarantine/policy", "quarantine/spam", "archives")
+
+OK, VIRUS = b"stream: OK\0", b"stream: Worm.Sober.G FOUND\0"
+DEFERRED = b"Zmail server temporarily rejected message (#4.3.0)"
+REFUSED = b"Dthis message contains the virus Worm.Sober.G (#5.7.1)"
+
+
+def chunks(message: bytes) -> int:
+    """Bytes that INSTREAM makes of it."""
+    return len(message) + 10 + 4 * (len(message) // 65536 + 1) + 4
+
+
+def with_attachment(name: str, content: bytes, subject: str = "x") -> bytes:
+    return (
+        (
+            f"From: a@b\nSubject: {subject}\nMessage-ID: <1@x>\nMIME-Version: 1.0\n"
+            f'Content-Type: multipart/mixed; boundary="bb"\n\n--bb\n\nhello\n--bb\n'
+            f'Content-Type: application/x; name="{name}"\nContent-Transfer-Encoding: base64\n\n'
+        ).encode()
+        + base64.encodebytes(content)
+        + b"--bb--\n"
+    )
 
 
 def make_spool(spool: Path) -> None:

@@ -154,8 +154,8 @@ def test_the_rules_are_checked_and_printed(home: ScannedHome) -> None:
         options(home, "-r").out == b".pif\tSIZE=-1\tPIF files\na.*\tPolicy-Subject:\tb\n.*\tPolicy-CRYPTODETAILS:\tc\n"
     )
     checked = options(home, "-g")
-    assert checked.code == 0 and checked.out.endswith(b"quarantine-events.txt: 3 rules\n")
-    assert b"never true here: .* Policy-CRYPTODETAILS:" in checked.err
+    assert (checked.code, checked.err) == (0, b"")
+    assert checked.out.endswith(b"quarantine-events.txt: 3 rules\n")
 
 
 @pytest.mark.parametrize(

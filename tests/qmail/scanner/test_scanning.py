@@ -3,43 +3,19 @@
 from __future__ import annotations
 
 import base64
-import io
 import os
 import re
 import resource
 import time
-import zipfile
 from pathlib import Path
 
 import pytest
 
-from qmail.core import submit
 from qmail.scanner import scanning
 from tests.support.engines import ALL, STALL, ScriptedEngine
-from tests.support.scanned import CLEAN, ScannedHome
+from tests.support.scanned import CLEAN, DEFERRED, OK, REFUSED, VIRUS, ScannedHome, chunks, with_attachment
 from tests.support.scanned import home as home
 from ucspi.core import chain
-
-OK, VIRUS = b"stream: OK\0", b"stream: Worm.Sober.G FOUND\0"
-DEFERRED = b"Zmail server temporarily rejected message (#4.3.0)"
-REFUSED = b"Dthis message contains the virus Worm.Sober.G (#5.7.1)"
-
-
-def chunks(message: bytes) -> int:
-    """Bytes that INSTREAM makes of it."""
-    return len(message) + 10 + 4 * (len(message) // 65536 + 1) + 4
-
-
-def with_attachment(name: str, content: bytes, subject: str = "x") -> bytes:
-    return (
-        (
-            f"From: a@b\nSubject: {subject}\nMessage-ID: <1@x>\nMIME-Version: 1.0\n"
-            f'Content-Type: multipart/mixed; boundary="bb"\n\n--bb\n\nhello\n--bb\n'
-            f'Content-Type: application/x; name="{name}"\nContent-Transfer-Encoding: base64\n\n'
-        ).encode()
-        + base64.encodebytes(content)
-        + b"--bb--\n"
-    )
 
 
 def test_clean_mail_goes_on_with_a_field_on_top_and_the_line_of_listing_16(
@@ -268,102 +244,6 @@ def test_a_large_message_is_too_large_for_spamd_alone(home: ScannedHome, capfd: 
     assert ":SA:0(?/?): " in capfd.readouterr().err
 
 
-# --- the own rules
-
-
-@pytest.mark.parametrize(
-    ("rule", "message", "event"),
-    [
-        (".pif\tSIZE=-1\tPIF files blocked by Policy", with_attachment("A.PIF", b"x"), b"PIF files blocked by Policy"),
-        (".pif\t0\tPIF files", with_attachment("a.txt.pif .", b"x"), b"PIF files"),
-        ("Eicar.com\tSIZE=69\tEICAR Test Virus", with_attachment("eicar.com", b"0" * 69), b"EICAR Test Virus"),
-        ("You are 0wNed\tPolicy-Subject:\tNasty emails", b"Subject: you are\n 0WNED\n\n", b"Nasty emails"),
-        ("You are 0wNed\tPolicy-Subject:\tNasty", b"Subject: =?utf-8?B?WW91IGFyZSAwd05lZA==?=\n\n", b"Nasty"),
-        (
-            r".*msdownload.*\tPolicy-Content-Type:\tNo programs".replace("\\t", "\t"),
-            with_attachment("a", b"").replace(b"application/x", b"application/x-msdownload"),
-            b"No programs",
-        ),
-        ("sj@.*\tPolicy-MAILFROM:\tNot him", CLEAN, b"Not him"),
-        ("192.*\tVirus-REMOTEIPADDR:\tNot there", CLEAN, b"Not there"),
-        ("sj@mail.*\tPolicy-RCPTTO:\tNot to him", CLEAN, b"Not to him"),
-        (".*\tPolicy-FILEDOUBLEBARRELED:\tDouble", with_attachment("a.txt.exe", b"x"), b"Double"),
-        (".*\tPolicy-FILELENGTHTOOLONG:\tLong", with_attachment("a" * 300, b"x"), b"Long"),
-        (".*\tPolicy-FILECLSID:\tCLSID", with_attachment("a.{00021401-0000-0000-C000-000000000046}", b"x"), b"CLSID"),
-    ],
-)
-def test_a_rule_stops_what_it_describes(home: ScannedHome, rule: str, message: bytes, event: bytes) -> None:
-    home.rules("# a comment", rule)
-    assert home.hand_in(message) == b""
-    (kept,) = home.quarantined()
-    assert (kept.event, kept.scanner) == (event, b"perlscan")
-    assert home.queued() == []
-
-
-@pytest.mark.parametrize(
-    ("rule", "message"),
-    [
-        (".pif\tSIZE=-1\tx", with_attachment("pif", b"x")),
-        ("eicar.com\tSIZE=69\tx", with_attachment("eicar.com", b"0" * 68)),
-        ("You are\tPolicy-Subject:\tx", b"Subject: you are mine\n\n"),
-        ("x\tPolicy-Subject:\tx", b"From: a\n\nSubject: x\n"),
-        (".*\tPolicy-FILEDOUBLEBARRELED:\tx", with_attachment("a.exe", b"x")),
-        (".*\tPolicy-CRYPTODETAILS:\tx", CLEAN),
-    ],
-)
-def test_a_rule_leaves_alone_what_it_does_not_describe(home: ScannedHome, rule: str, message: bytes) -> None:
-    home.rules(rule)
-    assert home.hand_in(message) == b""
-    assert len(home.queued()) == 1
-
-
-def zipped(name: str, content: bytes, password: bool = False) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(name, content)
-    data = file.getvalue()
-    return data.replace(b"\x14\0\0\0\x08", b"\x14\0\1\0\x08") if password else data
-
-
-def test_rules_see_into_zips_and_know_those_with_a_password(home: ScannedHome) -> None:
-    home.rules(".pif\tSIZE=-1\tPIF", "1\tPolicy-ZIPPASSWORDPROTECTED:\tPassword")
-    home.hand_in(with_attachment("a.zip", zipped("b.pif", b"x")))
-    home.hand_in(with_attachment("a.zip", zipped("b.txt", b"x", password=True)))
-    assert {kept.event for kept in home.quarantined()} == {b"PIF", b"Password"}
-
-
-def test_a_zip_bomb_and_a_lying_zip_are_policy_events_and_cost_nothing(home: ScannedHome) -> None:
-    home.set(max_zip_size="1000000")
-    start = time.process_time()
-    bomb = zipped("bomb", bytes(2_000_000))
-    made = time.process_time() - start
-    assert home.hand_in(with_attachment("a.zip", bomb)) == b""
-    lying = bomb.replace((2_000_000).to_bytes(4, "little"), (100).to_bytes(4, "little"))  # in both places
-    home.hand_in(with_attachment("b.zip", lying))
-    at = bomb.rindex((2_000_000).to_bytes(4, "little"))
-    home.hand_in(with_attachment("c.zip", bomb[:at] + (100).to_bytes(4, "little") + bomb[at + 4 :]))
-    assert time.process_time() - start - made < 2
-    found = [kept.event for kept in home.quarantined()]
-    assert sorted(found) == [b"Disallowed breakage found in archive", b"Disallowed size of unpacked archive"]
-    assert len(home.queued()) == 1  # it tells one lie everywhere: what it hides, clamd unpacks
-
-
-def test_mime_bombs_are_policy_events(home: ScannedHome) -> None:
-    home.set(policy="reject")
-    parts = b"Content-Type: multipart/mixed; boundary=x\n\n" + b"--x\n\n\n" * 10000
-    assert home.hand_in(parts) == b"Dthis message is not allowed here: Disallowed number of MIME parts (#5.7.1)"
-    deep = b"Content-Type: message/rfc822\n\n" * 500
-    assert home.hand_in(deep) == b"Dthis message is not allowed here: Disallowed depth of MIME parts (#5.7.1)"
-    long = b"X: y\n" * 100000 + b"\n"
-    assert home.hand_in(long) == b"Dthis message is not allowed here: Disallowed length of headers (#5.7.1)"
-    nul = b"Subject: a\0b\n\n"
-    assert home.hand_in(nul).startswith(
-        b"Dthis message is not allowed here: Disallowed MIME characters found in headers"
-    )
-    home.set(ignore_eol_check="yes")
-    assert home.hand_in(nul) == b""
-
-
 # --- what strangers write never reaches a log as it is
 
 
@@ -472,146 +352,3 @@ def test_a_bug_is_temporary_and_nothing_is_lost_or_left(home: ScannedHome, monke
     monkeypatch.setattr("qmail.scanner.fields.block", bug)
     assert home.hand_in() == b"Zqq internal bug (#4.3.0)"
     assert home.queued() == []
-
-
-# --- notices
-
-
-def test_the_administrator_hears_of_a_virus_and_the_forged_sender_never(
-    home: ScannedHome, capfd: pytest.CaptureFixture[str]
-) -> None:
-    message = CLEAN.replace(b"RE: torles", b"Fwd: hey dude! (fwd)")
-    with ScriptedEngine([chunks(message), VIRUS]) as engine:
-        home.set(scanners="clamdscan", clamd=engine.address, notify="all", admin="sj")
-        assert home.hand_in(message, recipients=(b"bela@mail.aaaa.hu", b"x@elsewhere.example")) == b""
-    ((envelope, alert),) = home.queued()
-    assert envelope == b"F\0Tsj@mail.aaaa.hu\0Tbela@mail.aaaa.hu\0"
-    assert b'\nSubject: virus found in sent message "Fwd: hey dude! (fwd)"\n' in alert
-    assert b"Worm.Sober.G" in alert and b"hello" not in alert
-    (kept,) = home.quarantined()
-    assert kept.path in alert
-    first, second = capfd.readouterr().err.splitlines()
-    msgid = kept.name.decode() + "-sj@mail.aaaa.hu"
-    assert first == (  # listing 17, the line about the alert
-        f"qmail-scanner[{os.getpid()}]: Clear:RC:1(127.0.0.1): 0 1100 sj@mail.aaaa.hu <> "
-        f'virus_found_in_sent_message_"Fwd:_hey_dude!_(fwd)" {msgid} quarantine-event.txt:1000'
-    )
-    assert f"\nMessage-ID: <{msgid}>\n".encode() in alert
-    assert "CLAMDSCAN:Worm.Sober.G:" in second
-
-
-@pytest.mark.parametrize(
-    ("notify", "kind", "told"),
-    [
-        ("none", "policy", []),
-        ("psender", "policy", [b"sj@aaaa.hu"]),
-        ("psender,precips,nmlvadm", "policy", [b"bela@mail.aaaa.hu", b"sj@aaaa.hu"]),
-        ("psender,precips,nmlvadm", "virus", [b"root@mail.aaaa.hu"]),
-        ("sender,recips", "virus", [b"bela@mail.aaaa.hu"]),
-    ],
-)
-def test_who_is_told_is_a_setting(home: ScannedHome, notify: str, kind: str, told: list[bytes]) -> None:
-    home.rules(f".*\t{kind}-Subject:\tx")
-    home.set(notify=notify)
-    assert home.hand_in(recipients=(b"bela@mail.aaaa.hu",)) == b""
-    found = home.queued()
-    assert [envelope.split(b"\0")[1:-1] for envelope, _ in found] == ([[b"T" + a for a in told]] if told else [])
-
-
-@pytest.mark.parametrize(
-    ("sender", "field"),
-    [
-        (b"", b""),
-        (b"list-owner@aaaa.hu", b""),
-        (b"MAILER-DAEMON@aaaa.hu", b""),
-        (b"sj@aaaa.hu", b"Precedence: bulk\n"),
-        (b"sj@aaaa.hu", b"List-Id: <x>\n"),
-    ],
-)
-def test_lists_and_programs_hear_nothing(home: ScannedHome, sender: bytes, field: bytes) -> None:
-    home.rules(".*\tPolicy-Subject:\tx")
-    home.set(notify="sender")
-    assert home.hand_in(field + CLEAN, sender) == b""
-    assert home.queued() == []
-
-
-def test_a_notice_that_cannot_be_sent_changes_nothing(home: ScannedHome, capfd: pytest.CaptureFixture[str]) -> None:
-    home.rules(".*\tPolicy-Subject:\tx")
-    home.set(notify="admin", qmail_queue_binary="/nonexistent")
-    assert home.hand_in() == b""
-    assert len(home.quarantined()) == 1
-    assert "warning: cannot tell root@mail.aaaa.hu" in capfd.readouterr().err
-
-
-# --- logs
-
-
-def test_the_debug_log_never_grows_beyond_its_size(home: ScannedHome) -> None:
-    home.set(debug="yes", debug_size="2000")
-    for _ in range(30):
-        home.hand_in()
-    assert (home.spool / "qmail-queue.log").stat().st_size <= 2000
-    assert (home.spool / "qmail-queue.log.old").stat().st_size <= 2000
-    assert b"+++ starting debugging" in (home.spool / "qmail-queue.log").read_bytes()
-
-
-def test_mailstats_has_the_same_line_with_tabs(home: ScannedHome) -> None:
-    home.set(log_details="yes")
-    home.hand_in()
-    (line,) = (home.spool / "mailstats.csv").read_bytes().splitlines()
-    assert line.startswith(b"Clear:RC:0(192.168.1.22):\t")
-    assert line.count(b"\t") == 7
-
-
-def test_a_submission_through_the_common_door_is_scanned_without_a_process(
-    home: ScannedHome, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    program = home.home / "qmail-scanner-queue"
-    program.write_text("#!/bin/sh\nexit 111\n")
-    program.chmod(0o755)
-    path = os.fsencode(program)
-    monkeypatch.setattr(chain, "module_of", lambda file: scanning.OWN if file == path else None)
-    mail = submit.open_queue(home.call(QMAILQUEUE=path), home.instance)
-    assert isinstance(mail, scanning.Scanning)
-    mail.write(CLEAN)
-    assert mail.close(b"a@b", [b"c@d"]) == b""
-    assert len(home.queued()) == 1
-    spawned = submit.open_queue(home.call(QMAILQUEUE=path, UCSPI_EXEC=b"1"), home.instance)
-    assert isinstance(spawned, submit.Spawned)
-    spawned.abandon()
-
-
-def test_without_an_engine_the_field_names_the_own_rules(home: ScannedHome) -> None:
-    assert home.hand_in() == b""
-    ((_, message),) = home.queued()
-    assert b"\n (perlscan: 2.01.   \n Clear:RC:0(192.168.1.22):. \n" in message
-
-
-def test_a_message_that_says_mime_but_not_its_type_gets_one_at_the_end_of_its_header(home: ScannedHome) -> None:
-    message = b"MIME-Version: 1.0\nMessage-ID: <1@x>\nX-Spam-Flag: NO\n\nhello\n"
-    assert home.hand_in(message) == b""
-    ((_, found),) = home.queued()
-    assert found.endswith(
-        b" -0000\nMIME-Version: 1.0\nMessage-ID: <1@x>\nX-Spam-Flag: NO\n"  # no engine has said anything else of it
-        b"X-Qmail-Scanner-2.01: added fake Content-Type header\nContent-Type: text/plain\n\nhello\n"
-    )
-
-
-def test_a_message_without_message_id_and_the_fields_of_old(home: ScannedHome) -> None:
-    home.set(add_dscr_hdrs="all", header="X-Qmail-Scanner-Diagnostics")
-    assert home.hand_in(b"Subject: x\n\nhello\n", TCPREMOTEHOST=b"client.example", TCPREMOTEINFO=b"js") == b""
-    ((_, found),) = home.queued()
-    host = os.uname().nodename.partition(".")[0].encode()
-    lines = found.split(b"\n")
-    assert lines[0] == (
-        b"X-Qmail-Scanner-Diagnostics: from client.example (js@192.168.1.22) by %b (envelope-from <sj@aaaa.hu>, uid %d) "
-        b"with qmail-scanner-2.01 " % (host, os.getuid())
-    )
-    assert re.fullmatch(rb"X-Qmail-Scanner-Message-ID: <\d{13,}@%b>" % re.escape(host), lines[4])
-    assert re.fullmatch(
-        rb"X-Qmail-Scanner: 2\.01 \(Clear:RC:0\(192\.168\.1\.22\):\. Processed in [\d.]+ secs\)", lines[5]
-    )
-    assert lines[6:8] == [
-        b"X-Qmail-Scanner-Mail-From: sj@aaaa.hu via %b" % host,
-        b"X-Qmail-Scanner-Rcpt-To: sj@mail.aaaa.hu",
-    ]
