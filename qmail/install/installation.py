@@ -59,7 +59,7 @@ class Installation:
         hierarchy.demand_split(self.destdir + self.home)
         old = {entry.path: entry for entry in manifest.read(self.destdir + self.manifest)}
         made = self._directories(old)
-        self._write(manifest.text({**old, **made}.values()))  # so that what is made can be removed, whatever comes
+        self._write(manifest.text({**old, **made}.values()))  # what is made can be removed, whatever comes
         software = Software(source, self.home, self.prefix, self.destdir, python)
         tree = {path: entry for path, entry in old.items() if _below(path, software.root)}
         if not tree or next(self._wrong_in(software.root, tree), None):
@@ -67,8 +67,10 @@ class Installation:
             self.say(f"made {software.root}")
             tree = {entry.path: entry for entry in manifest.of_tree(software.root, self.destdir)}
         self.make_home()
-        written: list[str] = []
-        files = {file.path: self._put(file, old, written) for file in self._wanted(source, software)}
+        wanted = list(self._wanted(source, software))
+        files = {file.path: _entry(file) for file in wanted}
+        self._write(manifest.text({**old, **made, **tree, **files}.values()))  # and what is about to be
+        written = [file.path for file in wanted if self._put(file, old)]
         for line in [f"wrote {path}" for path in written] if self._known(old) else [f"wrote {len(written)} files"]:
             self.say(line)
         new = {**made, **tree, **files}
@@ -118,8 +120,8 @@ class Installation:
         """Has there been an installation before?"""
         return any(entry.kind == "f" for entry in old.values())
 
-    def _put(self, file: Wanted, old: dict[str, manifest.Entry], written: list[str]) -> manifest.Entry:
-        """Write one file unless it is there as it should be."""
+    def _put(self, file: Wanted, old: dict[str, manifest.Entry]) -> bool:
+        """Write one file; False if it is there as it should be."""
         path = self.destdir + file.path
         if os.path.lexists(path):
             if (
@@ -128,7 +130,7 @@ class Installation:
             ):
                 about = os.stat(path)
                 if (about.st_uid, about.st_gid) == (0, self.ids.gids[file.group]):
-                    return _entry(file)
+                    return False
             if not self._is_ours(path, old.get(file.path)):
                 self.say(f"moved {file.path} to {_aside(path)[len(self.destdir) :]}")
         with open(path + ".new", "wb") as new:
@@ -136,8 +138,7 @@ class Installation:
             os.fchmod(new.fileno(), file.mode)
             new.write(file.data)
         os.rename(path + ".new", path)
-        written.append(file.path)
-        return _entry(file)
+        return True
 
     def _is_ours(self, path: str, entry: manifest.Entry | None) -> bool:
         with open(path, "rb") as file:

@@ -136,6 +136,30 @@ def test_check_names_everything_that_differs_and_setup_mends_it(machine: Install
     assert machine.file(f"{HOME}/queue/lock/tcpto").stat().st_size == 1024
 
 
+def test_a_setup_that_was_cut_short_has_a_list_of_all_it_made_and_is_completed_by_the_next(bare: InstalledHost) -> None:
+    bare.make("users")
+    obstacle, behind = f"{PREFIX}/bin/matchup", f"{PREFIX}/bin/zsuids"
+    bare.must("mkdir", "-p", f"{HOME}/bin", obstacle)
+    bare.write(f"{HOME}/bin/qmail-send", "an original", 0o711)
+    before = bare.trace()
+    cut = bare.make("setup")
+    assert cut.code == 2 and f"{obstacle}: is a directory".encode() in cut.err
+    assert bare.file(f"{HOME}/bin/qmail-smtpd").exists() and not bare.file(behind).exists()
+    listed = {
+        line.rpartition(" ")[2] for line in bare.file(f"{PREFIX}/lib/ucspi-qmail/manifest").read_text().splitlines()
+    }
+    made = {
+        name.rstrip("/.") for name in bare.trace().keys() - before.keys() if name.startswith((PREFIX, f"{HOME}/bin/"))
+    }
+    beside = {f"{PREFIX}/lib/ucspi-qmail/manifest", f"{HOME}/bin/.replaced", f"{HOME}/bin/.replaced/qmail-send"}
+    assert made - listed == beside  # so that `make unsetup` can take it away
+    bare.must("rmdir", obstacle)
+    completed = bare.make("setup", "check")
+    assert (completed.code, completed.err) == (0, b"")
+    assert b"made /usr/local/lib" not in completed.out  # what was done is not done again
+    assert bare.must("zsuids", "--version").startswith(b"zsuids ")
+
+
 def test_an_interpreter_that_others_cannot_run_is_refused_before_anything_is_done(bare: InstalledHost) -> None:
     bare.make("users")
     before = bare.trace()
