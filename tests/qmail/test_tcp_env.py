@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import struct
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -137,6 +139,36 @@ def test_options_that_make_no_sense_are_passed_over() -> None:
 def test_everything_else_exits_111_in_silence(words: list[str]) -> None:
     done = launchers.run(launchers.ours("tcp-env"), *words)  # descriptor 0 is a pipe
     assert done == launchers.Result(111, b"", b"")
+
+
+@contextlib.contextmanager
+def no_connection(kind: str) -> Iterator[socket.socket | int]:
+    with contextlib.ExitStack() as stack:
+        made: socket.socket | int = subprocess.DEVNULL
+        if kind == "listening":
+            made = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        elif kind in ("not connected", "udp"):
+            made = stack.enter_context(socket.socket(type=socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM))
+        elif kind == "reset":
+            made, client = map(stack.enter_context, accepted("127.0.0.1", "127.0.0.1"))
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.close()
+        elif kind == "unix":
+            made, _ = map(stack.enter_context, socket.socketpair())
+        yield made
+
+
+@pytest.mark.parametrize("proto", [None, "", "UDP", "tcp"])
+@pytest.mark.parametrize("kind", ["null", "listening", "not connected", "udp", "reset", "unix"])
+def test_without_a_connection_there_is_nothing_to_describe(kind: str, proto: str | None) -> None:
+    """As notqmail's, seen side by side; but for unix, where it takes the bytes of a path for an address."""
+    with no_connection(kind) as connection:
+        assert tcp_env(connection, "-R", **({} if proto is None else {"PROTO": proto}), **OLD) == (111, {})
+
+
+def test_a_descriptor_0_that_is_closed_is_no_connection_either() -> None:
+    done = subprocess.run(["sh", "-c", '"$0" -R env <&-', launchers.ours("tcp-env")], capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (111, b"", b"")
 
 
 def test_a_program_that_is_not_there_is_111_too() -> None:
