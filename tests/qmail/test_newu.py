@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 import pytest
@@ -67,3 +68,18 @@ def test_what_cannot_be_opened_or_written_is_named(home: Path, capfd: pytest.Cap
         "qmail-newu: fatal: unable to open users/cdb.tmp",
         "qmail-newu: fatal: unable to move users/cdb.tmp to users/cdb",
     ]
+
+
+def test_a_database_that_does_not_reach_the_disk_replaces_nothing(
+    home: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "users" / "cdb").write_bytes(b"old")
+    (home / "users" / "assign").write_bytes(b".\n")
+
+    def full(fd: int) -> None:
+        raise OSError(errno.ENOSPC, "no space")
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert run(home) == 111
+    assert capfd.readouterr().err == "qmail-newu: fatal: unable to write users/cdb.tmp\n"
+    assert (home / "users" / "cdb").read_bytes() == b"old"

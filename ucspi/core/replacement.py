@@ -15,30 +15,37 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+CREATE, WRITE, MOVE = "create", "write to", "move"
+
+
+class NotReplaced(TemporaryFailure):
+    """`step` is CREATE, WRITE or MOVE: for who has words of his own for it."""
+
+    def __init__(self, step: str, files: str, error: OSError) -> None:
+        super().__init__(f"unable to {step} {files}: {errtext.text(error)}")
+        self.step = step
+
+
 def replace(name: bytes, temporary: bytes, fill: Callable[[int], None]) -> None:
     """Let `fill` write the new content to a descriptor of `temporary`, then make that `name`.
 
-    Raises TemporaryFailure; what `fill` raises other than OSError passes, and `name` is then as it was."""
+    Raises NotReplaced; what `fill` raises other than OSError passes, and `name` is then as it was."""
     try:
         fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
     except OSError as e:
-        raise _unable("create", temporary, e) from e
+        raise NotReplaced(CREATE, os.fsdecode(temporary), e) from e
     try:
         fill(fd)
         os.fsync(fd)
     except OSError as e:
-        raise _unable("write to", temporary, e) from e
+        raise NotReplaced(WRITE, os.fsdecode(temporary), e) from e
     finally:
         os.close(fd)
     try:
         os.rename(temporary, name)
     except OSError as e:
-        raise _unable(f"move {os.fsdecode(temporary)} to", name, e) from e
+        raise NotReplaced(MOVE, f"{os.fsdecode(temporary)} to {os.fsdecode(name)}", e) from e
     _sync(os.path.dirname(name) or b".")
-
-
-def _unable(what: str, file: bytes, error: OSError) -> TemporaryFailure:
-    return TemporaryFailure(f"unable to {what} {os.fsdecode(file)}: {errtext.text(error)}")
 
 
 def _sync(directory: bytes) -> None:
