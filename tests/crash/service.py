@@ -17,7 +17,7 @@ from qmail.core.queuedir import SPLIT
 from qmail.inject import main as qmail_inject
 from qmail.newu import main as qmail_newu
 from qmail.start import main as qmail_start
-from tests.crash.mail import EVERYBODY, FAR, MAILDIR, NOBODY, SENDER, Message
+from tests.crash.mail import EVERYBODY, FAR, GONE, MAILDIR, NOBODY, SENDER, Message
 from tests.support import launchers
 from tests.support.host import free_ports
 from ucspi.core import chain
@@ -31,7 +31,7 @@ far@*) cat >"$SINK/tmp.$$" && mv "$SINK/tmp.$$" "$SINK/new.$$.$(date +%N)" && pr
 esac
 """
 CROWD = 40  # messages in the queue at which the load waits: mail must not come faster than it goes
-KINDS: tuple[tuple[bytes, ...], ...] = (EVERYBODY, (MAILDIR,), (MAILDIR,), (NOBODY,), (FAR, MAILDIR))
+KINDS: tuple[tuple[bytes, ...], ...] = (EVERYBODY, (MAILDIR,), (MAILDIR,), (NOBODY,), (FAR, MAILDIR), (FAR,), (GONE,))
 
 
 class Service:

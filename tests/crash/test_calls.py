@@ -24,7 +24,7 @@ from qmail.local import main as qmail_local
 from qmail.queue import main as qmail_queue
 from tests.crash.interpose import Nth, interposed
 from tests.crash.machine import Machine, make_home
-from tests.crash.mail import MAILDIR, MBOX, NOBODY, SENDER, Message, age, forbidden, judge, states
+from tests.crash.mail import FAR, GONE, MAILDIR, MBOX, NOBODY, SENDER, Message, age, forbidden, judge, states
 from tests.crash.sending import qmail_send
 from tests.crash.size import FULL, SEED
 from tests.support import queues
@@ -38,6 +38,8 @@ MESSAGES = [
     Message("two", (MAILDIR, MBOX), 70000),
     Message("straight", (MAILDIR,)),
     Message("back", (NOBODY,)),
+    Message("away", (FAR,)),
+    Message("refused", (GONE,)),
 ]
 ANSWERED = 77  # exit code of a child that did all it was asked
 

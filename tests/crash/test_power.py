@@ -14,7 +14,7 @@ import pytest
 from tests.crash.disk import Disk, Event, Recorder, rebuild, wipe
 from tests.crash.interpose import interposed
 from tests.crash.machine import Machine, make_home
-from tests.crash.mail import BOUNCING, MAILDIR, NOBODY, Message, Verdict, age, judge, states
+from tests.crash.mail import BOUNCING, FAR, GONE, MAILDIR, NOBODY, Message, Verdict, age, judge, states
 from tests.crash.size import FULL, SEED, STATES
 
 SHM = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
@@ -25,6 +25,8 @@ MESSAGES = [
     Message("four", BOUNCING),
     Message("straight", (MAILDIR,)),
     Message("back", (NOBODY,)),
+    Message("away", (FAR,)),
+    Message("refused", (GONE,)),
 ]
 
 
