@@ -175,7 +175,7 @@ def test_what_the_other_host_puts_off_stays_in_the_queue_and_goes_out_later(host
         with host:
             host.send(host.address, ["anna@far.example"], MESSAGE)
             host.wait_for(rb"delivery \d+: deferral: ")
-            assert [name.partition("/")[0] for name in host.queued()] == ["info", "mess", "remote"]
+            until(lambda: kinds(host) == ["info", "mess", "remote"], 20, lambda: f"{host.queued()} {host.log!r}")
             assert os.listdir(host.maildir / "new") == []
     with Sink(port=sink.port) as again:
         (host.home / "queue/lock/tcpto").write_bytes(bytes(1024))
@@ -184,6 +184,11 @@ def test_what_the_other_host_puts_off_stays_in_the_queue_and_goes_out_later(host
             settled(host)
     ((_, message),) = again.taken()
     assert received(message) == MESSAGE
+
+
+def kinds(host: Host) -> list[str]:
+    """The kinds of file that the queue has."""
+    return [name.partition("/")[0] for name in host.queued()]
 
 
 def _send(host: Host) -> int:
@@ -236,4 +241,4 @@ def test_a_name_server_that_knows_nothing_puts_mail_off(host: Host) -> None:
     with NameServer(zone({}, rcode=2), ip=own_address(), port=53), host:
         host.send(host.address, ["anna@far.example"], MESSAGE)
         host.wait_for(rb"deferral: Sorry,_I_couldn't_find_any_host_by_that_name._\(#4.1.2\)/\n")
-        assert [name.partition("/")[0] for name in host.queued()] == ["info", "mess", "remote"]
+        until(lambda: kinds(host) == ["info", "mess", "remote"], 20, lambda: f"{host.queued()} {host.log!r}")
