@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import signal
 import subprocess
+import sys
+import termios
 import time
 from pathlib import Path
 
@@ -144,12 +147,20 @@ def test_sigalrm_rotates_what_is_not_empty(which: str, tmp_path: Path) -> None:
     assert [f.read_bytes() for f in tmp_path.glob("L/@*")] == [b"one\n"] and running.current.read_bytes() == b""
 
 
+def _wait_until_read(pipe: int) -> None:
+    """Wait until nothing is in a pipe any more."""
+    deadline = time.monotonic() + 20
+    while int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder):
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
 @pytest.mark.parametrize("which", BOTH)
 def test_sigterm_reads_on_to_the_end_of_the_line_and_no_further(which: str, tmp_path: Path) -> None:
     reading, writing = os.pipe()
     process = subprocess.Popen([program(which), "./L"], stdin=reading, cwd=tmp_path)
     os.write(writing, b"par")
-    time.sleep(0.2)
+    _wait_until_read(reading)
     process.send_signal(signal.SIGTERM)
     time.sleep(0.05)
     os.write(writing, b"tial\nnext\n")

@@ -124,7 +124,7 @@ def test_the_conversation_ends_after_its_time_though_the_client_talks_on() -> No
             time.sleep(0.02)
     except BrokenPipeError:
         pass
-    assert program.wait() == 0 and 0.9 < time.monotonic() - start < 3
+    assert program.wait() == 0 and 0.9 < time.monotonic() - start < 30
     program.communicate()
 
 

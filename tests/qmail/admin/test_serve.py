@@ -170,7 +170,7 @@ def test_a_service_that_ignores_sigterm_is_killed(host: Host) -> None:
     with host:
         host.wait_for(rb"stubborn is here")
         started = time.monotonic()
-    assert 9 < time.monotonic() - started < 15
+    assert 9 < time.monotonic() - started < 60
     assert not running(host)
 
 

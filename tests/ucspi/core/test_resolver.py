@@ -19,10 +19,17 @@ from ucspi.core.failure import TemporaryFailure
 SILENT: Answer = lambda query: None  # noqa: E731
 
 
+LONG = 30.0  # seconds that no test waits for: whoever does has not done what it should
+
+
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resolver, "ROUNDS", (0.03, 0.11, 0.45))
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds(monkeypatch, LONG, LONG, LONG)
     monkeypatch.setattr(resolver, "TCP_TIME", 0.2)
+
+
+def rounds(monkeypatch: pytest.MonkeyPatch, *seconds: float) -> None:
+    monkeypatch.setattr(resolver, "ROUNDS", seconds)
 
 
 def asking(server: NameServer, servers: tuple[str, ...] = ("127.0.0.1",)) -> resolver.Resolver:
@@ -68,36 +75,41 @@ def test_records_count_whatever_their_owner_is() -> None:
         assert asking(server).ip4(b"alias.example") == [b"10.0.0.9"]
 
 
-def test_a_silent_server_costs_all_rounds_and_times_out() -> None:
+def test_a_silent_server_costs_all_rounds_and_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds(monkeypatch, 0.03, 0.11, 0.45)
     with NameServer(SILENT) as server:
         start = time.monotonic()
         with pytest.raises(TemporaryFailure, match="timed out"):
             asking(server).ip4(b"a.example")
-        assert 0.55 < time.monotonic() - start < 1.5
+        assert 0.55 < time.monotonic() - start < LONG
         assert len(server.asked) == 3
 
 
-def test_a_failing_server_is_asked_three_times_and_waited_for_once() -> None:
+def test_a_failing_server_is_asked_three_times_and_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds(monkeypatch, LONG, 0.11, LONG)
     with NameServer(zone(RECORDS, dns.rcode.SERVFAIL)) as server:
         start = time.monotonic()
         with pytest.raises(TemporaryFailure, match="temporary failure"):
             asking(server).ip4(b"a.example")
-        assert 0.1 < time.monotonic() - start < 0.4
+        assert 0.1 < time.monotonic() - start < LONG
         assert len(server.asked) == 3
 
 
-def test_a_refused_port_is_a_temporary_failure_after_the_patient_round() -> None:
+def test_a_refused_port_is_a_temporary_failure_after_the_patient_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds(monkeypatch, LONG, 0.11, LONG)
     with NameServer(SILENT) as server:
         port = server.port
     start = time.monotonic()
     with pytest.raises(TemporaryFailure, match="connection refused"):
         resolver.Resolver({}, servers=["127.0.0.1"], port=port).ip4(b"a.example")
-    assert 0.1 < time.monotonic() - start < 0.4
+    assert 0.1 < time.monotonic() - start < LONG
 
 
 def test_the_next_server_is_asked_at_once_where_one_refuses() -> None:
+    start = time.monotonic()
     with NameServer(zone(RECORDS)) as server:
         assert len(asking(server, ("127.0.0.99", "127.0.0.1")).ip4(b"a.example")) == 2
+    assert time.monotonic() - start < LONG
 
 
 def _wrong_id(query: dns.message.Message) -> dns.message.Message:
@@ -122,7 +134,8 @@ LIES: list[Answer] = [
 
 
 @pytest.mark.parametrize("lie", LIES)
-def test_what_is_no_answer_to_the_question_is_ignored(lie: Answer) -> None:
+def test_what_is_no_answer_to_the_question_is_ignored(lie: Answer, monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds(monkeypatch, 0.03, 0.11, 0.2)
     with NameServer(lie) as server, pytest.raises(TemporaryFailure, match="timed out"):
         asking(server).ip4(b"a.example")
 
@@ -157,7 +170,9 @@ def test_no_good_answer_over_tcp_is_a_temporary_failure(tcp: Answer) -> None:
         asking(server).ip4(b"a.example")
 
 
-def test_questions_are_on_their_way_together() -> None:
+def test_questions_are_on_their_way_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds(monkeypatch, 0.1, LONG, LONG)
+
     def slow(query: dns.message.Message) -> dns.message.Message | bytes | None:
         return None if len(server.asked) <= 5 else zone(RECORDS)(query)  # answers the second round only
 
@@ -166,7 +181,7 @@ def test_questions_are_on_their_way_together() -> None:
         start = time.monotonic()
         sent = [ask.start(b"a.example", resolver.A) for _ in range(5)]
         assert [len(ask.wait(one)) for one in reversed(sent)] == [2] * 5
-        assert time.monotonic() - start < 0.15
+        assert time.monotonic() - start < LONG  # alone, the first would wait for its third round
 
 
 @pytest.mark.parametrize(
