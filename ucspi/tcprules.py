@@ -29,8 +29,6 @@ def tcprules(call: Call) -> int:
 
 def _fill(call: Call, fd: int) -> None:
     """Write the database.  Raises OSError, Failure."""
-    if fd == 0:  # started without input: no rules to be read is not the same as no rules
-        raise TemporaryFailure(f"unable to read input: {errtext.text(errno.EBADF)}")
     try:
         _compile(call, fd)
     except OverflowError as e:  # the format ends at 4 GB
@@ -43,12 +41,12 @@ def _fill(call: Call, fd: int) -> None:
 def _compile(call: Call, fd: int) -> None:
     import cdbx  # not needed for a usage error
 
-    def ignored(number: int, line: bytes) -> None:
-        # The original drops such a line in silence, and with it what the administrator wanted to deny.
-        call.warn(b"warning: line %d has no colon, ignored: %b" % (number, line.partition(b"\0")[0]))
+    def odd(number: int, what: bytes, line: bytes) -> None:
+        # The original says nothing, and what the administrator wanted to deny is allowed.
+        call.warn(b"warning: line %d %b: %b" % (number, what, line.partition(b"\0")[0]))
 
     maker = cdbx.CDB.make(fd, mmap=False)
-    parser = rules.Parser(maker.add, ignored)
+    parser = rules.Parser(maker.add, odd)
     while block := _read():
         parser.receive(block)
     parser.close()

@@ -161,6 +161,13 @@ def test_a_typo_without_colon_is_told_and_is_no_failure(tmp_path: Path) -> None:
     assert (done.code, done.err) == (0, b"tcprules: warning: line 3 has no colon, ignored: 1.2.3.4 deny\n")
 
 
+def test_a_network_that_is_none_is_told_and_is_no_failure(tmp_path: Path) -> None:
+    lines = b"10.0.0.0/8:deny\n10.0.0.0/33:deny\n=a/b:deny\n10.0.0/24:deny\n"
+    done = run(ours("tcprules"), "c", "t", stdin=lines, cwd=tmp_path)
+    told = b"tcprules: warning: line %d is about no network, and so about nobody: %b\n"
+    assert (done.code, done.err) == (0, told % (2, b"10.0.0.0/33:deny") + told % (4, b"10.0.0/24:deny"))
+
+
 def test_a_full_disk_leaves_the_old_rules_in_place(tmp_path: Path) -> None:
     (tmp_path / "c").write_bytes(b"old")
 

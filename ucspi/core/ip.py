@@ -43,13 +43,13 @@ def network(word: bytes) -> bytes | None:
 
 
 def networks(address: bytes) -> Iterator[bytes]:
-    """Every network that an address is in, the narrowest first, down to /1."""
+    """Every network that an address is in, the narrowest first, down to /0, which is its whole family."""
     family = AF_INET6 if b":" in address else AF_INET
     try:
         number = int.from_bytes(inet_pton(family, address.decode("ascii")), "big")
     except (OSError, ValueError):
         return
-    for width in range(_BITS[family], 0, -1):
+    for width in range(_BITS[family], -1, -1):
         yield _masked(family, number, width)
 
 

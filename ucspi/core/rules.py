@@ -101,10 +101,16 @@ def split(line: bytes) -> tuple[bytes, bytes]:
 
 
 def _ipv6(word: bytes) -> bytes | None:
-    """The key for an IPv6 address, for a network, or for a prefix such as 2001:db8: that ends with its colon."""
-    if b":" not in word:
+    """The key for an IPv6 address, for a network, or for a prefix such as 2001:db8: that ends with its colon.
+
+    Before an address may stand `info@`, as before one of IPv4."""
+    info, at, word = word.rpartition(b"@")
+    if b":" not in word or (at and b":" in info):
         return None
-    prefix = word.endswith(b":") and not word.endswith(b"::") and not word.lower().strip(b"0123456789abcdef:")
+    if at:
+        address = ip.canonical(word)
+        return b"%b@%b" % (info, address) if address else None
+    prefix = word[:1] != b":" and word[-1:] == b":" != word[-2:-1] and not word.lower().strip(b"0123456789abcdef:")
     return word.lower() if prefix else ip.canonical(word) or ip.network(word)
 
 
@@ -122,18 +128,19 @@ def addresses(address: bytes, line: bytes) -> Iterable[bytes]:
 
 
 class Parser:
-    """Push parser: blocks of text in, (key, data) out to `add`.  `ignored` hears of lines without a colon.
+    """Push parser: blocks of text in, (key, data) out to `add`.  `odd` hears of lines that the original takes in
+    silence though they do nothing: number, what is odd about it, line.
 
     Rules files of a million lines have few different instructions, so what follows the colon is parsed
     once and remembered; blocks without anything special are then cut up and added without a loop in Python."""
 
-    __slots__ = ("_add", "_ignored", "_known", "_lines", "_pending")
+    __slots__ = ("_add", "_known", "_lines", "_odd", "_pending")
     MEMORY = 4096  # instructions remembered; beyond that they are parsed each time
 
     def __init__(
-        self, add: Callable[[bytes, bytes], object], ignored: Callable[[int, bytes], object] | None = None
+        self, add: Callable[[bytes, bytes], object], odd: Callable[[int, bytes, bytes], object] | None = None
     ) -> None:
-        self._add, self._ignored = add, ignored
+        self._add, self._odd = add, odd
         self._known: dict[bytes, bytes] = {}
         self._pending: list[bytes] = []
         self._lines = 0
@@ -212,10 +219,12 @@ class Parser:
             return
         stripped = line.rstrip(b"\n \t")
         if b":" not in stripped:
-            if stripped and self._ignored is not None:
-                self._ignored(number, stripped)
+            if stripped and self._odd is not None:
+                self._odd(number, b"has no colon, ignored", stripped)
             return
         address, text = split(stripped)
+        if b"/" in address and self._odd is not None and not ip.network(address) and not set(b"@=") & set(address):
+            self._odd(number, b"is about no network, and so about nobody", stripped)
         data = self._known.get(text)
         if data is None:
             data = instructions(text, stripped)

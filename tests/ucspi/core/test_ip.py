@@ -30,7 +30,7 @@ def test_an_ipv4_address_in_ipv6_clothes_is_an_ipv4_address() -> None:
 
 @given(st.ip_addresses())
 def test_networks_are_those_of_the_standard_library(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
-    widths = range(address.max_prefixlen, 0, -1)
+    widths = range(address.max_prefixlen, -1, -1)
     wanted = [
         ipaddress.ip_network((int(address), w) if address.version == 4 else (address.packed, w), strict=False)
         for w in widths

@@ -83,7 +83,7 @@ def test_a_bad_line_stops_and_is_reported_without_its_blanks(line: bytes) -> Non
 
 def test_a_line_without_colon_is_ignored_and_told_with_its_number() -> None:
     told: list[tuple[int, bytes]] = []
-    parser = rules.Parser(lambda key, data: None, lambda number, line: told.append((number, line)))
+    parser = rules.Parser(lambda key, data: None, lambda number, _what, line: told.append((number, line)))
     parser.receive(b"# c\n:allow\nallow\n\n 1.2.")
     parser.receive(b"3.4 deny \n:deny\nlast")
     parser.close()
@@ -242,6 +242,8 @@ def keys(text: bytes) -> list[bytes]:
         (b'fe80::/10:allow,A="b:deny"', b"fe80::/10"),
         (b"2001:db8::deny", b"2001:db8:"),  # a prefix of text, as 192.168. is one
         (b"10.1.2.3/8:allow", b"10.0.0.0/8"),
+        (b"1.2.3.4/0:deny", b"0.0.0.0/0"),
+        (b"joe@2001:DB8::1:deny", b"joe@2001:db8::1"),
         (b"10.0.0.0/33:allow", b"10.0.0.0/33"),  # no network: stored as the original stores it
     ],
 )
@@ -249,7 +251,20 @@ def test_ipv6_addresses_and_networks_are_keys_in_one_spelling(line: bytes, key: 
     assert keys(line + b"\n") == [key]
 
 
-@pytest.mark.parametrize("line", [b"2001:db8::1", b"x:y:allow", b"2001:db8::g:allow", b"::1/129:allow", b"::1:allowed"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"2001:db8::1",
+        b"x:y:allow",
+        b"2001:db8::g:allow",
+        b"::1/129:allow",
+        b"::1:allowed",
+        b"::deny",
+        b"a:b@::1:deny",
+        b"joe@2001:db8:deny",
+        b"joe@::/0:deny",
+    ],
+)
 def test_what_is_neither_a_rule_nor_one_for_ipv6_is_refused(line: bytes) -> None:
     with pytest.raises(rules.Malformed) as e:
         keys(line + b"\n")
@@ -258,10 +273,15 @@ def test_what_is_neither_a_rule_nor_one_for_ipv6_is_refused(line: bytes) -> None
 
 def test_the_narrowest_network_decides_behind_exact_addresses_and_prefixes(tmp_path: Path) -> None:
     nets = [(b"10.0.0.0/8", b"+N=8\0"), (b"10.1.0.0/16", b"+N=16\0"), (b"10.1.2.", b"+N=prefix\0"), (b"", b"D\0")]
-    nets += [(b"2001:db8::/32", b"+N=32\0"), (b"2001:db8:1:", b"+N=prefix\0"), (b"2001:db8::1", b"+N=exact\0")]
+    nets += [
+        (b"2001:db8::/32", b"+N=32\0"),
+        (b"2001:db8:1:", b"+N=prefix\0"),
+        (b"2001:db8::1", b"+N=exact\0"),
+        (b"::/0", b"+N=all\0"),
+    ]
     wanted = {
         b"10.9.9.9": b"8", b"10.1.9.9": b"16", b"10.1.2.3": b"prefix", b"11.0.0.1": None,
-        b"2001:db8::2": b"32", b"2001:db8:1::2": b"prefix", b"2001:db8::1": b"exact", b"2001:db9::1": None,
+        b"2001:db8::2": b"32", b"2001:db8:1::2": b"prefix", b"2001:db8::1": b"exact", b"2001:db9::1": b"all", b"": None,
     }  # fmt: skip
     with rules.Rules.open(make(tmp_path / "cdb", nets)) as opened:
         for address, value in wanted.items():
