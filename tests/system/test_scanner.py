@@ -118,12 +118,11 @@ def infected() -> bytes:
     )
 
 
-def test_the_articles_host_delivers_refuses_quarantines_and_tags(scanned: ScannedHost) -> None:
-    host = scanned.host
-    # clean: listing 16
+def clean_mail_is_delivered(scanned: ScannedHost) -> None:
+    """With the field on top and the line of listing 16."""
     assert scanned.send(CLEAN)[0] == 250
     (message,) = scanned.delivered()
-    short = host.must("uname", "-n").decode().strip().partition(".")[0]
+    short = scanned.host.must("uname", "-n").decode().strip().partition(".")[0]
     assert re.search(
         rf"^Received: from 192\.168\.1\.30 by {short} \(envelope-from <sj@aaaa\.hu>, uid \d+\) with qmail-scanner-2\.01 \n"
         r" \(clamdscan: \S+\. spamassassin: \S+\.   \n Clear:RC:1\(192\.168\.1\.30\):\. \n Processed in [\d.]+ secs\); ",
@@ -137,7 +136,10 @@ def test_the_articles_host_delivers_refuses_quarantines_and_tags(scanned: Scanne
         line,
     ), line
 
-    # a virus, kept: listings 17 and 18
+
+def a_virus_is_kept(scanned: ScannedHost) -> Path:
+    """In quarantine, with the lines of listings 17 and 18.  Returns its file."""
+    host = scanned.host
     assert scanned.send(infected())[0] == 250
     line = scanned.logged(r"CLAMDSCAN:")
     assert re.fullmatch(
@@ -157,7 +159,12 @@ def test_the_articles_host_delivers_refuses_quarantines_and_tags(scanned: Scanne
     assert f" sj@aaaa.hu bela@mail.aaaa.hu {FOUND.decode()}\n" in listed
     (kept,) = host.file("/var/spool/qscan/quarantine/viruses/new").iterdir()
     assert kept.stat().st_uid == host.account("qmaild")[0]
+    return kept
 
+
+def test_the_articles_host_delivers_refuses_quarantines_and_tags(scanned: ScannedHost) -> None:
+    clean_mail_is_delivered(scanned)
+    kept = a_virus_is_kept(scanned)
     # a virus, refused in the dialogue
     assert scanned.configure("--virus", "reject").code == 0
     assert scanned.send(infected()) == (554, b"this message contains the virus %b (#5.7.1)" % FOUND)
@@ -168,7 +175,7 @@ def test_the_articles_host_delivers_refuses_quarantines_and_tags(scanned: Scanne
     spam = scanned.delivered(2)
     assert any("\nSubject: SPAM: RE: torles\n" in text and "\nX-Spam-Status: Yes, hits=100" in text for text in spam)
     # and the administrator can change his mind
-    assert host.must("quarantine", "release", listed.split()[0]).endswith(b"\n")
+    assert scanned.host.must("quarantine", "release", kept.name).endswith(b"\n")
     assert any("Fwd: hey dude!" in text for text in scanned.delivered(3))
 
 
