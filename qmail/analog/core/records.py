@@ -86,7 +86,7 @@ class Lines:
             len(words) != len(rests) * (count + 1) - 1
             or ends != ["\n"] * len(ends)
             or "\t" in text
-            or "  " in f" {text} "
+            or f" {text} ".rfind("  ") >= 0  # half the price of `in`
         ):
             raise ValueError
         for i in self._wanted:

@@ -125,13 +125,14 @@ class Senders(Tally):
     def receive(self, deliveries: list[Column], messages: list[Column]) -> None:
         totals = self.totals
         starts, ends, senders, uids = deliveries
-        for key, start, end in zip(map(self.name, uids, senders), starts, ends, strict=True):
-            if key in totals:
-                totals[key][0] += end - start
-            else:
+        for key, start, end in zip(self.keys(uids, senders), starts, ends, strict=True):
+            total = totals.get(key)
+            if total is None:
                 totals[key] = [end - start, 0, 0, 0, 0, 0, 0]
+            else:
+                total[0] += end - start
         *columns, senders, uids = messages
-        for key, size, k, d, z in zip(map(self.name, uids, senders), *columns, strict=True):
+        for key, size, k, d, z in zip(self.keys(uids, senders), *columns, strict=True):
             total = totals.get(key)
             if total is None:
                 total = totals[key] = [0.0, 0, 0, 0, 0, 0, 0]
@@ -143,7 +144,10 @@ class Senders(Tally):
             total[5] += done
             total[6] += done + z
 
-    name: Callable[[str, str], str] = staticmethod("{}/{}".format)
+    @staticmethod
+    def keys(uids: Column, senders: Column) -> Column:
+        """What each line is counted under."""
+        return [f"{uid}/{sender}" for uid, sender in zip(uids, senders, strict=True)]
 
     def lines(self) -> list[str]:
         return [
@@ -156,7 +160,9 @@ class Senders(Tally):
 class Uids(Senders):
     """Messages by the uid that queued them."""
 
-    name = staticmethod("{}".format)
+    @staticmethod
+    def keys(uids: Column, senders: Column) -> Column:
+        return uids
 
 
 class Distribution(Tally):
