@@ -48,6 +48,9 @@ class Verdict:
     def duplicates(self) -> int:
         return sum(count - 1 for count in self.copies.values())
 
+    def duplicates_of(self, recipient: bytes) -> int:
+        return sum(count - 1 for (_, to), count in self.copies.items() if to == recipient)
+
 
 def judge(
     known: Iterable[Message], accepted: set[str], home: Path, sink: Iterable[bytes], torn: bool = False

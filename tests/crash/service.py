@@ -49,11 +49,15 @@ class Service:
         self.sessions: list[int] = []
         self.pid = 0
 
-    def ensure(self) -> None:
-        """Start it unless it runs."""
+    @property
+    def running(self) -> bool:
         if self.pid and os.waitpid(self.pid, os.WNOHANG)[0]:
             self.pid = 0
-        if not self.pid:
+        return self.pid != 0
+
+    def ensure(self) -> None:
+        """Start it unless it runs."""
+        if not self.running:
             self.pid = self._fork()
             self.sessions = [*self.sessions[-5:], self.pid]
 
@@ -90,6 +94,7 @@ class MailHost:
         (self.port,) = free_ports(1)
         smtp = [b"tcpserver", b"-HRl0", b"-c", b"10", b"127.0.0.1", b"%d" % self.port, b"qmail-smtpd"]
         self._log = os.open(home / "log", os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self.lives: list[int] = []  # how long the log was whenever qmail-send was started
         fds = {0: self.null, 1: self._log, 2: self._log}
         self.qmail = Service(qmail_start, [b"qmail-start", b"./Maildir/"], self.env, fds, setup)
         self.services = [self.qmail, Service(tcpserver, smtp, self.env, fds)]
@@ -117,26 +122,19 @@ class MailHost:
 
     def processes(self, sessions: list[int]) -> list[int]:
         """All that belong to these sessions."""
-        found = []
-        for name in os.listdir("/proc"):
-            if name.isdigit():
-                try:
-                    fields = Path("/proc", name, "stat").read_bytes().rpartition(b")")[2].split()
-                except OSError:
-                    continue
-                if int(fields[3]) in sessions and fields[0] != b"Z":
-                    found.append(int(name))
-        return sorted(found)
+        pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+        return sorted(pid for pid in pids if (family := relations(pid)) and family[1] in sessions)
 
     def ensure(self) -> None:
+        if not self.qmail.running:
+            self.lives.append(os.fstat(self._log).st_size)
         for service in self.services:
             service.ensure()
 
     def close(self) -> None:
         for service in self.services:
             service.stop(signal.SIGTERM)
-        for pid in self.processes([sid for service in self.services for sid in service.sessions]):
-            kill(pid)
+        kill(*self.processes([sid for service in self.services for sid in service.sessions]))
         os.close(self.null)
         os.close(self._log)
 
@@ -214,8 +212,21 @@ def run(main: chain.Main, argv: list[bytes], env: dict[bytes, bytes], fds: dict[
     return os.waitstatus_to_exitcode(os.waitpid(chain.fork(main, argv, env, fds), 0)[1])
 
 
-def kill(pid: int) -> None:
+def relations(pid: int) -> tuple[int, int] | None:
+    """Parent and session of a process that lives; else None."""
     try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
+        fields = Path("/proc", str(pid), "stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in b"ZX" else (int(fields[1]), int(fields[3]))
+
+
+def kill(*pids: int) -> None:
+    """Kill, and wait until they are dead: children of others, mostly."""
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    while any(relations(pid) for pid in pids):
+        time.sleep(0.001)
