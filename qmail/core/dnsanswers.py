@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import dns.resolver
 
 RECORDS = ("ANY.CNAME", "ANY.MX", "ANY.NS", "ANY.SOA", "IN.A", "IN.AAAA")  # what dnspython would load when it sees one
-MODULES = ("dns.resolver", *(f"dns.rdtypes.{record}" for record in RECORDS))
+MODULES = ("dns.resolver", "qmail.core.dnsahead", *(f"dns.rdtypes.{record}" for record in RECORDS))
 TRY = 2.0  # seconds before a server is asked again: a lost packet costs no more
 LONGEST_CHAIN = 10  # of aliases
 LIFETIME = 10.0  # seconds for one question in all, as the C library takes with one server
@@ -46,7 +46,9 @@ class SystemAnswers(mx.Answers):
         return found
 
     def addresses(self, name: bytes) -> list[bytes]:
-        """A, then AAAA records.  Where one kind is answered and the other is not, what was answered does."""
+        """A, then AAAA records; dnsahead asks for both at once.
+
+        Where one kind is answered and the other is not, what was answered does."""
         found: list[bytes] = []
         unanswered: mx.NoAnswer | None = None
         for rdtype in ("A", "AAAA"):
@@ -84,12 +86,15 @@ class SystemAnswers(mx.Answers):
         import dns.name
         import dns.resolver
 
+        from qmail.core import dnsahead
+
         question = _name(name)
         if question is None:
             return []
         try:
             if self._resolver is None:
                 self._resolver = self._make()
+                dnsahead.prepare(self._resolver)
             if self._search and not name.endswith(b"."):
                 question = question.relativize(dns.name.root)
             answer = self._resolver.resolve(question, rdtype, search=self._search, raise_on_no_answer=False)

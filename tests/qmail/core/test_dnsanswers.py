@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import threading
 from collections.abc import Iterator
 
 import dns.flags
@@ -23,6 +26,8 @@ RECORDS = zone(
         ("six.example", "AAAA"): ["2001:db8::6"],
         ("half.example", "A"): ["192.0.2.3"],
         ("text.example", "TXT"): ["x"],
+        ("big.example", "A"): ["192.0.2.4"],
+        ("big.example", "AAAA"): [f"2001:db8::{i}" for i in range(60)],
         ("big.example", "MX"): [f"10 mx{i}.a-rather-long-name.big.example." for i in range(60)],
     }
 )
@@ -51,11 +56,11 @@ class TestAnswers(SystemAnswers):
 
     def __init__(self, port: int) -> None:
         super().__init__({b"DNSCACHEIP": b"127.0.0.1"})
-        self.port = port
+        self.port, self.limits = port, (2.0, 0.3)
 
     def _make(self) -> dns.resolver.Resolver:
         system = super()._make()
-        system.port, system.lifetime = self.port, 0.3
+        system.port, (system.timeout, system.lifetime) = self.port, self.limits
         return system
 
 
@@ -91,3 +96,67 @@ def test_whatever_is_no_answer_is_temporary(answers: SystemAnswers, name: bytes)
 
 def test_a_truncated_answer_is_asked_for_again_by_tcp(answers: SystemAnswers) -> None:
     assert len(answers.exchangers(b"big.example")) == 60
+    assert len(answers.addresses(b"big.example")) == 61
+
+
+class Together:
+    """A name server that says nothing until `count` questions have come, and then answers all of them.
+
+    `lost`: so many questions for AAAA never arrive."""
+
+    def __init__(self, count: int, lost: int = 0) -> None:
+        self.count, self.lost = count, lost
+        self.asked: list[str] = []
+        self.socket = socket.socket(type=socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        self.thread = threading.Thread(target=self._serve)
+        self.thread.start()
+
+    def __enter__(self) -> Together:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.sendto(b"", ("127.0.0.1", self.port))
+        self.thread.join()
+        self.socket.close()
+
+    def _serve(self) -> None:
+        waiting = []
+        while data := (received := self.socket.recvfrom(1000))[0]:
+            query = dns.message.from_wire(data)
+            kind = dns.rdatatype.to_text(query.question[0].rdtype)
+            self.asked.append(kind)
+            if kind == "AAAA" and self.asked.count(kind) <= self.lost:
+                continue
+            waiting.append((query, received[1]))
+            if len(waiting) >= self.count:
+                for each, peer in waiting:
+                    reply = udp(each)
+                    assert reply is not None
+                    self.socket.sendto(reply.to_wire(), peer)
+                waiting.clear()
+
+
+def test_both_kinds_of_address_are_asked_for_before_either_is_answered() -> None:
+    with Together(2) as server:
+        assert len(TestAnswers(server.port).addresses(b"a.example")) == 3
+    assert server.asked == ["AAAA", "A"]
+
+
+def test_a_question_that_got_lost_is_asked_again() -> None:
+    with Together(1, lost=1) as server:
+        answers = TestAnswers(server.port)
+        answers.limits = (0.1, 20.0)
+        assert len(answers.addresses(b"a.example")) == 3
+    assert server.asked == ["AAAA", "A", "AAAA"]
+
+
+def test_no_question_is_left_open() -> None:
+    with Together(1, lost=1) as server:
+        before = os.listdir("/proc/self/fd")
+        answers = TestAnswers(server.port)
+        with pytest.raises(mx.NoAnswer):
+            answers.addresses(b"six.example")
+        assert answers.addresses(b"six.example") == [b"2001:db8::6"]
+        assert len(os.listdir("/proc/self/fd")) == len(before)
