@@ -85,6 +85,7 @@ def _serve(call: Call, quiet: bool) -> int:
         raise UsageFailure
     limit, most = _limit(call, "c", b"40"), _limit(call, "C", b"%d" % (LARGEST - 1))
     uid, gid = _ids(call)
+    ready = _readiness(call)
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # until the pool has its own: nothing runs that could be left
     backlog = scan.number(call.value("b", b"20") or b"")
     listener = _inherited(call) or _listen(_address(host, call), port, backlog)
@@ -93,7 +94,7 @@ def _serve(call: Call, quiet: bool) -> int:
         streams.write_all(1, b"%d\n" % listener.getsockname()[1])
     _forget_stdio()
     settings = connection.Settings(call, program)
-    _tell(call)
+    _tell(ready)
     service = _Service(settings, limit, most, quiet=quiet, verbose=call.last("qQv", "Q") == "v")
     service.log(b"tcpserver: status: 0/%d\n" % limit)
     settings.preload()
@@ -146,16 +147,23 @@ def _inherited(call: Call) -> socket.socket | None:
         raise TemporaryFailure(f"unable to use inherited socket: {errtext.text(e)}") from e
 
 
-def _tell(call: Call) -> None:
-    """Readiness, as s6's notification-fd: a supervisor waits for the newline."""
+def _readiness(call: Call) -> int | None:
+    """The descriptor of -y.  0, 1 and 2 have other uses, here and in the program."""
     word = call.value("y")
-    if word is None:
+    if word is not None and (not scan.is_number(word) or not 2 < scan.number(word) < LARGEST):
+        raise UsageFailure("tcpserver: -y must be the number of a descriptor, 3 or more")
+    return None if word is None else scan.number(word)
+
+
+def _tell(fd: int | None) -> None:
+    """Readiness, as s6's notification-fd: a supervisor waits for the newline."""
+    if fd is None:
         return
     try:
-        os.write(scan.number(word), b"\n")
-        os.close(scan.number(word))
+        os.write(fd, b"\n")
+        os.close(fd)
     except OSError as e:
-        raise TemporaryFailure(f"unable to write to descriptor {scan.number(word)}: {errtext.text(e)}") from e
+        raise TemporaryFailure(f"unable to write to descriptor {fd}: {errtext.text(e)}") from e
 
 
 def _ids(call: Call) -> tuple[int, int]:

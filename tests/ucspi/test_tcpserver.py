@@ -54,7 +54,9 @@ def test_what_cannot_be_served_is_told_in_the_original_words(args: list[str], co
     assert (result.code, result.out, result.err) == (code, b"", err)
 
 
-@pytest.mark.parametrize("args", [["-c", "abc"], ["-c0"], ["-u", "no-such-user"], ["-g", "no-such-group"]])
+@pytest.mark.parametrize(
+    "args", [["-c", "abc"], ["-c0"], ["-u", "no-such-user"], ["-g", "no-such-group"], ["-y", "x"], ["-y1"]]
+)
 def test_words_that_the_original_would_read_as_zero_are_usage_errors(args: list[str]) -> None:
     result = launchers.run(launchers.ours("tcpserver"), *args, "127.0.0.1", "0", "true")
     assert result.code == 100
