@@ -66,6 +66,7 @@ class Installation:
             software.build(wheels)
             self.say(f"made {software.root}")
             tree = {entry.path: entry for entry in manifest.of_tree(software.root, self.destdir)}
+        tree |= self._kept(old, software)
         self.make_home()
         wanted = list(self._wanted(source, software))
         files = {file.path: _entry(file) for file in wanted}
@@ -74,7 +75,7 @@ class Installation:
         for line in [f"wrote {path}" for path in written] if self._known(old) else [f"wrote {len(written)} files"]:
             self.say(line)
         new = {**made, **tree, **files}
-        self._discard(old, new, software)
+        self._discard(old, new)
         self._write(manifest.text(new.values()))
 
     def make_home(self) -> None:
@@ -149,21 +150,39 @@ class Installation:
             entry is not None and entry.kind == "f" and not os.path.islink(path) and manifest.digest(path) == entry.what
         )
 
-    def _discard(self, old: dict[str, manifest.Entry], new: dict[str, manifest.Entry], software: Software) -> None:
-        """Remove what an earlier version had and this one has not.  The version before this one stays until the next:
-        daemons may still be running it."""
+    def _kept(self, old: dict[str, manifest.Entry], software: Software) -> dict[str, manifest.Entry]:
+        """Other versions that stay: daemons may be running the one before this, until the next comes.
+
+        Those that launchers start, if this one is new; else all that stayed then.  A damaged one is none."""
+        roots = {path for path in old if os.path.dirname(path) == self.lib and old[path].kind == "d"} - {software.root}
+        if software.root not in old:
+            roots &= self._started(old)
+        kept: dict[str, manifest.Entry] = {}
+        for root in roots:
+            tree = {path: entry for path, entry in old.items() if _below(path, root)}
+            if not next(self._wrong_in(root, tree), None):
+                kept |= tree
+        return kept
+
+    def _started(self, old: dict[str, manifest.Entry]) -> set[str]:
+        """The versions that launchers start."""
+        started = set()
+        for path, entry in old.items():
+            if entry.kind == "f" and not _below(path, self.lib) and os.path.isfile(self.destdir + path):
+                with open(self.destdir + path, "rb") as file:
+                    started.add(os.fsdecode(file.readline(4096)[2:]).partition("/bin/python")[0])
+        return started
+
+    def _discard(self, old: dict[str, manifest.Entry], new: dict[str, manifest.Entry]) -> None:
+        """Remove what an earlier version had and this one has not, and versions that do not stay."""
         gone = [entry for path, entry in old.items() if path not in new and not _below(path, self.lib + "/")]
         for line in manifest.remove(gone, self.destdir):
             self.say(line)
         for entry in gone:
             self.say(f"removed {entry.path}")
-        versions = [
-            name for name in os.listdir(self.destdir + self.lib) if os.path.isdir(f"{self.destdir}{self.lib}/{name}")
-        ]
-        before = {path[len(self.lib) + 1 :].partition("/")[0] for path in old if _below(path, self.lib + "/")}
-        for name in versions:
+        for name in os.listdir(self.destdir + self.lib):
             root = f"{self.lib}/{name}"
-            if root != software.root and (name not in before or software.root in old):
+            if os.path.isdir(self.destdir + root) and root not in new:
                 shutil.rmtree(self.destdir + root)
                 self.say(f"removed {root}")
 

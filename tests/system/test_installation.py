@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.installed import HOME, PREFIX, InstalledHost, interpreter
+from tests.support.installed import HOME, PREFIX, SOURCE, InstalledHost, interpreter
 from tests.support.programs import programs
 
 pytestmark = [pytest.mark.xdist_group("installation"), pytest.mark.timeout(240)]
@@ -158,6 +158,33 @@ def test_a_setup_that_was_cut_short_has_a_list_of_all_it_made_and_is_completed_b
     assert (completed.code, completed.err) == (0, b"")
     assert b"made /usr/local/lib" not in completed.out  # what was done is not done again
     assert bare.must("zsuids", "--version").startswith(b"zsuids ")
+
+
+def test_a_new_version_stands_beside_the_one_before_and_what_it_has_not_goes(bare: InstalledHost) -> None:
+    bare.set_up()
+    lib = f"{PREFIX}/lib/ucspi-qmail"
+    (before,) = (path.name for path in bare.file(lib).iterdir() if path.is_dir())
+    bare.must("cp", "-a", f"{lib}/{before}", f"{lib}/0.0.9-0123456789ab")  # the one before that
+    bare.must("sed", "-i", "/^    elq = /d", f"{SOURCE}/setup.cfg")
+    bare.must("rm", f"{SOURCE}/man/man1/elq.1")
+    bare.must("sh", "-c", f"echo '# changed' >>{SOURCE}/ucspi/argv0.py")
+    queue = {name: what for name, what in bare.trace().items() if name.startswith(f"{HOME}/queue")}
+    upgraded = bare.make("setup", "check")
+    assert (upgraded.code, upgraded.err) == (0, b"")
+    versions = {path.name for path in bare.file(lib).iterdir() if path.is_dir()}
+    (after,) = versions - {before}  # daemons that run may go on with the one before
+    for line in (f"made {lib}/{after}", f"removed {lib}/0.0.9-0123456789ab", f"removed {HOME}/bin/elq"):
+        assert f"{line}\n".encode() in upgraded.out
+    assert not bare.file(f"{HOME}/bin/elq").exists() and not bare.file(f"{PREFIX}/share/man/man1/elq.1").exists()
+    for launcher in (f"{HOME}/bin/qmail-smtpd", f"{PREFIX}/bin/argv0"):
+        assert bare.file(launcher).read_text().startswith(f"#!{lib}/{after}/bin/python")
+    assert {name: what for name, what in bare.trace().items() if name.startswith(f"{HOME}/queue")} == queue
+    again = bare.make("setup", "check")
+    assert (again.code, again.out) == (0, b"")
+    assert {path.name for path in bare.file(lib).iterdir() if path.is_dir()} == versions
+    bare.must("touch", f"{lib}/{before}/evil.pth")  # nobody is to run that any more
+    assert f"{lib}/{before}/evil.pth: is not part of the installation\n".encode() in bare.make("instcheck").out
+    assert bare.make("setup", "check").out == f"removed {lib}/{before}\n".encode()
 
 
 def test_an_interpreter_that_others_cannot_run_is_refused_before_anything_is_done(bare: InstalledHost) -> None:
