@@ -235,9 +235,10 @@ def _on_all_cores(parts: Iterator[bytes], matcher: Sequel, now: float, cores: in
             if not text.endswith(b"\n"):  # the end of the log, and no line
                 break
             worker = workers[turn % cores]
-            if worker.text:
-                yield from matcher.take(worker.text, worker.take())
-            worker.give(text)
+            done = [(worker.text, worker.take())] if worker.text else []
+            worker.give(text)  # before the output, which may have to wait for its reader
+            for before, result in done:
+                yield from matcher.take(before, result)
             turn += 1
         else:
             text = b""
