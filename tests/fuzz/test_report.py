@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from qmail.analog.core.figures import Figures
-from qmail.analog.core.matching import Matcher
+from qmail.analog.core.matching import DAMAGED, Matcher
 from qmail.analog.core.page import page
 from tests.fuzz.harness import cuts, fuzz, same
 
@@ -27,13 +27,19 @@ WORDS = [
 
 
 def figures(pieces: list[bytes]) -> str:
+    """But for the count of damaged lines: those whose figures are beyond doubt the quick way need not call damaged."""
     matcher, found = Matcher(2e9), Figures()
     for piece in pieces:
         found.receive(matcher.receive(piece))
-    return json.dumps(found.result(5, warnings=matcher.warnings, pending=0))
+    warnings = {what: count for what, count in matcher.warnings.items() if what != DAMAGED}
+    return json.dumps(found.result(5, warnings=warnings, pending=0))
 
 
-@fuzz(words=WORDS, seeds=[SEED])
+# Read the exact way for its one byte above 126, this is worth a warning more than in pieces.
+DAMAGE = SEED.replace(b"from <a@b>", b"froma>< b@").replace(b"end msg 7", b"end msg\xaa7")
+
+
+@fuzz(words=WORDS, seeds=[SEED, DAMAGE])
 def test_any_log_has_figures_and_a_page(data: bytes) -> None:
     outcomes = [figures(pieces) for pieces in cuts(data)]
     same(outcomes)

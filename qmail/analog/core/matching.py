@@ -8,7 +8,8 @@ What is open when the input ends comes back from `pending`, in a form that can b
 
 Ten million lines are an ordinary log, so there are two ways.  The quick one knows the lines as qmail-send writes
 them, and works on text, because Python formats text three times as fast as bytes.  Whatever it does not know it
-leaves to the exact one, before it has changed anything.  In the state of both numbers have no leading zeros."""
+leaves to the exact one, before it has changed anything.  Only the exact one counts damage that changes no figure.  In
+the state of both numbers have no leading zeros."""
 
 from __future__ import annotations
 
