@@ -145,7 +145,8 @@ class Send:
 
     def _unfinished(self) -> bool:
         """Would a restart do again what is done, only because nobody has noted it yet?"""
-        return self.todo.busy or (self.backlog.done.due(int(time.time())) and not self.cleaner.lost)
+        more = self.backlog.done.due(int(time.time())) and not self.cleaner.lost
+        return self.todo.busy or self.cleaner.busy or more
 
     def turn(self) -> None:
         """Wait for something to do, and do a slice of each kind."""
@@ -174,6 +175,8 @@ class Send:
                 channel.flush()
             if channel.read_fd in ready and not channel.lost:
                 self.deliveries.take_reports(channel, now)
+        if self.cleaner.read_fd in ready:
+            self.cleaner.take_answers(now)
         self.control_socket.serve(ready, lambda packet, uid: self.interventions.answer(packet, uid, now))
         self._work(now, self.trigger.fd in ready)
 
@@ -208,6 +211,7 @@ class Send:
             self.windup.work(now)
         if not self._exiting():
             self.sweep.work(now)
+        self.cleaner.flush(now)
 
     def _exiting(self) -> bool:
         if self.cleaner.lost or signal.SIGTERM in self.signals.pending:
@@ -224,13 +228,17 @@ class Send:
                 poll.register(channel.read_fd, select.POLLIN)
             if channel.unsent:
                 poll.register(channel.write_fd, select.POLLOUT)
+        if self.cleaner.busy:
+            poll.register(self.cleaner.read_fd, select.POLLIN)
         wake = now + LONGEST_SLEEP
         if not self._exiting():
             if self.trigger.fd >= 0 and self.todo.listening:
                 poll.register(self.trigger.fd, select.POLLIN)
-            for part in (self.backlog, self.deliveries, self.todo, self.sweep):
+            if not self.cleaner.full:
+                wake = self.backlog.wake(wake)
+            for part in (self.deliveries, self.todo, self.sweep):
                 wake = part.wake(wake)
-        elif self._unfinished() and not self.todo.disk.busy:
+        elif self._unfinished() and not self.todo.disk.busy and not self.cleaner.busy:
             wake = 0
         timeout = (wake - now + FUZZ) * 1000 if wake > now else 0
         return {fd for fd, _ in poll.poll(timeout)}

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from qmail.core.settings import Settings
 
 RESCAN = 1500  # seconds after which todo/ is looked at even if nobody pulled the trigger
-SLICE = 20  # messages in a turn at most; they share one round trip to qmail-clean
+SLICE = 20  # messages in a turn at most
 SLICE_TIME = 0.010  # seconds after which no further message is begun in a turn
 
 
@@ -71,7 +71,7 @@ class Todo:
         if self._ripe and not self.disk.busy:
             return 0
         if self._blocked:
-            return latest  # `disk.fd` tells, or a report
+            return latest  # `disk.fd` tells, or a report, or an answer
         return 0 if self._scan or self._pulled else min(latest, self._next_scan)
 
     def shift(self, seconds: int) -> None:
@@ -91,7 +91,7 @@ class Todo:
     @property
     def _blocked(self) -> bool:
         """Is so much under way that more would only grow in memory?"""
-        return len(self._ripe) >= SLICE or self._first.full
+        return len(self._ripe) >= SLICE or self._first.full or self._cleaner.full
 
     def _slice(self, now: int) -> None:
         until = time.monotonic() + SLICE_TIME
@@ -140,22 +140,20 @@ class Todo:
             else:
                 self._ripe.append(message)
         if self.disk.done():
-            self._lasting(now)
+            self._lasting()
         self._sync()
 
-    def _lasting(self, now: int) -> None:
-        lasting = []
+    def _lasting(self) -> None:
         for message in self._written:
             try:
                 message.check(self.disk.failed)
-                lasting.append(message)
+                self._hand_over(message)
             except Trouble as trouble:
                 self._log(logline.warning(trouble.text))
                 self._first.not_synced(message.n)
             finally:
                 message.close()
         self._written = []
-        self._hand_over(lasting, now)
 
     def _start(self, now: int) -> None:
         # Before the directory is opened: a pull from now on is for a name that this scan may miss, and stays pulled.
@@ -211,20 +209,22 @@ class Todo:
             else:
                 raise Trouble(b"unknown record type in %b" % self._queue.todo_name(message.n))
 
-    def _hand_over(self, ready: list[Preprocessing], now: int) -> None:
-        """Have todo removed, and schedule what is preprocessed by that.
+    def _hand_over(self, message: Preprocessing) -> None:
+        """Have todo removed, and then schedule what is preprocessed by that.
 
-        If qmail-clean dies in the middle the rest stays in todo, as after a crash: preprocessed again, from scratch."""
-        answers = self._cleaner.clean([self._queue.todo_name(message.n) for message in ready])
-        answers += [False] * (len(ready) - len(answers))
-        for message, removed in zip(ready, answers, strict=True):
+        If it is not removed the message stays in todo, as after a crash: preprocessed again, from scratch."""
+        n, channels = message.n, message.channels
+
+        def then(removed: bool, now: int) -> None:
             if not removed:
-                self._first.not_synced(message.n)
-            elif self._first.synced(message.n):
-                for kind in message.channels:
-                    self._backlog.channels[logline.CHANNELS.index(kind)].add(now, message.n)
-                if not message.channels:
-                    self._backlog.done.add(now, message.n)
+                self._first.not_synced(n)
+            elif self._first.synced(n):
+                for kind in channels:
+                    self._backlog.channels[logline.CHANNELS.index(kind)].add(now, n)
+                if not channels:
+                    self._backlog.done.add(now, n)
+
+        self._cleaner.ask(self._queue.todo_name(n), then)
 
 
 def _mute(line: bytes) -> None:

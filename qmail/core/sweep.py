@@ -34,9 +34,12 @@ class Sweep:
         self._place = 0
         self._numbers: Iterator[int] | None = None
         self._next = now
+        self._asked = 0  # of qmail-clean, and not answered yet
 
     def wake(self, latest: int) -> int:
         """When to come back at the earliest, `latest` if not before; 0: at once."""
+        if self._asked:
+            return latest  # the answer will wake us
         return 0 if self._numbers is not None else min(latest, self._next)
 
     def shift(self, seconds: int) -> None:
@@ -52,20 +55,21 @@ class Sweep:
 
     def work(self, now: int) -> None:
         """A few names, if it is time."""
-        if self._numbers is None and now < self._next:
+        if self._asked or (self._numbers is None and now < self._next):
             return
-        old: list[bytes] = []
         for _ in range(SLICE):
             if self._numbers is None and not self._open(now):
                 break
             number = self._take()
             if number is None:
-                if not self._advance(now) or old:
+                if not self._advance(now) or self._asked:
                     break  # what is gone must be gone before its other files are judged
             elif self._is_rubbish(number, now):
-                old.append(b"foop/%d" % number)
-        if old:
-            self._cleaner.clean(old)
+                self._asked += 1
+                self._cleaner.ask(b"foop/%d" % number, self._answered)
+
+    def _answered(self, gone: bool, now: int) -> None:
+        self._asked -= 1
 
     def _is_rubbish(self, number: int, now: int) -> bool:
         """Is this one for qmail-clean?"""

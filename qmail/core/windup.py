@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 
 from qmail.core import logline, queuefiles
 from qmail.core.bounce import DOUBLE, Notice, addressee
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from qmail.core.settings import Settings
     from qmail.core.submit import Submission
 
-SLICE = 20  # messages in a turn at most; they share one round trip to qmail-clean
+SLICE = 20  # messages in a turn at most
 SLICE_TIME = 0.010  # seconds after which no further message is begun in a turn
 
 
@@ -54,45 +55,37 @@ class WindUp:
 
     def work(self, now: int) -> None:
         """A slice of what is due."""
-        gone: list[bytes] = []
-        at_once: list[int] = []
         until = time.monotonic() + SLICE_TIME
         done = self._backlog.done
-        while done.due(now) and len(gone) + len(at_once) < SLICE:
+        for _ in range(SLICE):
+            if self._cleaner.full or not done.due(now):
+                break
             number = done.pop()[1]
             if self._first.delivered(number):
-                at_once.append(number)
+                self._cleaner.ask(self._queue.todo_name(number), partial(self._end, number))
                 continue
             try:
                 if self._is_done(number):
                     self._bounce(number, now)
                     self._remove(number)
-                    gone.append(b"foop/%d" % number)
+                    self._cleaner.ask(b"foop/%d" % number)
             except NotYet as trouble:
                 if trouble.args:
                     self._log(logline.warning(trouble.args[0]))
                 done.add(now + SYSFAIL, number)
             if time.monotonic() > until:
                 break
-        if at_once:
-            gone += self._end(at_once, now)
-        if gone and not self._cleaner.lost:
-            self._cleaner.clean(gone)
 
-    def _end(self, delivered: list[int], now: int) -> list[bytes]:
-        """Messages that were delivered straight from todo/: what is left to remove of them when todo/N is gone.
+    def _end(self, number: int, gone: bool, now: int) -> None:
+        """A message that was delivered straight from todo/: what is left to remove of it now that todo/N is gone.
 
-        One that stays there is not delivered again in this life of qmail-send; its removal is tried again."""
-        answers = self._cleaner.clean([self._queue.todo_name(number) for number in delivered])
-        gone: list[bytes] = []
-        for number, answer in zip(delivered, answers, strict=False):
-            if answer:
-                self._first.leave(number)
-                self._log(logline.end(number))
-                gone.append(b"foop/%d" % number)
-            else:
-                self._backlog.done.add(now + SYSFAIL, number)
-        return gone
+        If that stays there, it is not delivered again in this life of qmail-send; its removal is tried again."""
+        if gone:
+            self._first.leave(number)
+            self._log(logline.end(number))
+            self._cleaner.ask(b"foop/%d" % number)
+        else:
+            self._backlog.done.add(now + SYSFAIL, number)
 
     def _is_done(self, number: int) -> bool:
         """Nothing but info is left, as far as delivery goes.  Raises NotYet."""

@@ -14,6 +14,7 @@ from qmail.clean import answer
 from qmail.core import logline, maildir, mbox, queuefiles
 from qmail.core.backlog import Backlog
 from qmail.core.channel import Channel
+from qmail.core.cleaner import forget
 from qmail.core.control import Control
 from qmail.core.deliveries import Deliveries
 from qmail.core.firsttry import FirstTries
@@ -64,17 +65,23 @@ class Log(logline.Log):
 
 
 class Cleaner:
-    """qmail-clean, at the other end of no pipe."""
+    """qmail-clean, at the other end of no pipe.  It answers a turn later."""
 
-    lost = False
+    lost = full = False
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
+        self.asked: list[tuple[bytes, Callable[[bool, int], None]]] = []
         queuefiles.remove_old_pids(queue, int(time.time()))
         queuefiles.remove_old_envelopes(queue, int(time.time()))
 
-    def clean(self, names: list[bytes]) -> list[bool]:
-        return [answer(self._queue, name) == b"+" for name in names]
+    def ask(self, name: bytes, then: Callable[[bool, int], None] = forget) -> None:
+        self.asked.append((name, then))
+
+    def take_answers(self, now: int) -> None:
+        asked, self.asked = self.asked, []
+        for name, then in asked:
+            then(answer(self._queue, name) == b"+", now)
 
 
 class Deliverer:
@@ -122,7 +129,7 @@ class Machine(Deliverer):
         self.until = self.now + PATIENCE
         self._pipes: list[int] = []
         settings = Settings(Control(instance.control))
-        cleaner = Cleaner(self.queue)
+        self.cleaner = cleaner = Cleaner(self.queue)
         self.channels, self.spawns = [], []
         for index in (0, 1):
             commands, reports = os.pipe(), os.pipe()
@@ -175,7 +182,7 @@ class Machine(Deliverer):
             if self.todo.disk.busy:
                 time.sleep(0)
                 continue
-            if any(channel.used for channel in self.channels):
+            if self.cleaner.asked or any(channel.used for channel in self.channels):
                 continue
             # The daily walk and the timed scans are not work that waits: they are left out.
             later = self.deliveries.wake(self.backlog.wake(self.until + 1))
@@ -193,6 +200,7 @@ class Machine(Deliverer):
 
     def _turn(self, pulled: bool) -> None:
         now = self.now
+        self.cleaner.take_answers(now)
         self.deliveries.start_due(now)
         self.todo.work(now, pulled)
         self.deliveries.start_due(now)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from qmail.core import queuefiles
 from tests.support.instance import pull, queue_message
 from tests.support.sender import LOCAL, REMOTE, Sender, Start, files, path
 from tests.support.sender import start as start
@@ -263,3 +264,22 @@ def test_term_says_nothing_of_those_that_wait_for_a_slot(start: Start) -> None:
     assert sender.end() == 0
     assert b"warning" not in sender.log
     assert len(files(sender.home, "mess")) == 2
+
+
+def test_a_qmail_clean_that_takes_its_time_keeps_no_delivery_waiting(start: Start) -> None:
+    sender = start(concurrencylocal="2")
+    sender.expect(b"status: local 0/2 remote 0/20")
+    sender.answer = b""
+    numbers = [queue_message(sender.home, b"a@b.example", [TO]) for _ in range(6)]
+    for _ in numbers:
+        sender.deliver(LOCAL, b"Kdid\n")
+    sender.until(b"delivery 6: success: did/")
+    sender.wait(lambda: len(sender.cleaned) == len(numbers))
+    assert b"end msg" not in sender.log
+    for name in sender.cleaned:
+        queuefiles.remove_todo(sender.queue, int(name.partition(b"/")[2]))
+    sender.answer = b"+"
+    os.write(sender.clean_out, b"+" * len(numbers))
+    sender.wait(lambda: there(sender.home) == [])
+    assert sender.log.count(b"end msg") == len(numbers)
+    assert sender.terminate() == 0
