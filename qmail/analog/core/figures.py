@@ -5,8 +5,8 @@ that `result` returns is numbers, strings, lists and dicts: the JSON, and all th
 
 from __future__ import annotations
 
-import math
 import re
+from bisect import bisect_left
 from collections import Counter, defaultdict
 
 from qmail.analog.core import records
@@ -26,7 +26,9 @@ MINUTES = 200_000  # kept apart at most; more, and the whole is kept in units te
 BARS = 96  # at the most, in a plot over time
 UNITS = (60, 300, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 7 * 86400, 28 * 86400)  # seconds of a bar
 STEPS = 10  # of delays, to a factor of ten
-SHORTEST = 0.001  # seconds; what is shorter counts as this
+_SHORTEST, _LONGEST = -3 * STEPS, 12 * STEPS  # a millisecond, below which nothing is told apart, and for ever
+# The longest delays of each step, with some room for what rounding has made of them.
+_WITHIN = [10 ** ((step + 1 + 1e-9) / STEPS) for step in range(_SHORTEST, _LONGEST)]
 _REFUSED = re.compile(
     r"\? (?:(\d+\.\d+) )?.*?\b(rblsmtpd|qmail-(?:smtpd|qmtpd|qmqpd)): (\S+) pid \d+: "
     r"(?:from <[^>]*> )?(?:to <[^>]*> )?(\d\d\d[ -].*|[^ ].*)"
@@ -88,8 +90,8 @@ class Figures:
         for (kind, minute), n in Counter(zip(kinds, [end // self._minute for end in ends], strict=True)).items():
             self._times[_EVENTS[kind]][int(minute)] += n
         ddelays = [end - birth for kind, birth, end in zip(kinds, births, ends, strict=True) if kind == "k"]
-        for step, n in Counter(map(_step, ddelays)).items():
-            self._delays[step] += n
+        for i, n in Counter(bisect_left(_WITHIN, ddelay) for ddelay in ddelays).items():
+            self._delays[_SHORTEST + i] += n
 
     def _messages(
         self, births: Column, ends: Column, sizes: Column, k: Column, d: Column, z: Column, senders: Column
@@ -260,12 +262,6 @@ def _time(text: str) -> float:
     """A number as awk reads it: what the text starts with, or 0; and 0 for what can be no time."""
     value = number(text)
     return value if 0 <= value < LATEST else 0.0
-
-
-def _step(delay: float) -> int:
-    return (
-        math.ceil(STEPS * math.log10(delay) - 1e-9) - 1 if delay > SHORTEST else int(STEPS * math.log10(SHORTEST)) - 1
-    )
 
 
 def _recipient_rows(key: str, known: Mapping[str, list[float]]) -> Iterable[Row]:
