@@ -1,13 +1,18 @@
-"""What all tests stand on: the signals of a process that a person started."""
+"""What all tests stand on: the signals of a process that a person started, and descriptors that nobody leaves open."""
 
 from __future__ import annotations
 
 import signal
 
+import pytest
 
-def pytest_configure() -> None:
+from tests.support import descriptors
+
+
+def pytest_configure(config: pytest.Config) -> None:
     """A shell without job control starts what it puts in the background with SIGINT and SIGQUIT ignored, and the programs
     under test would inherit that.  In the processes of pytest-xdist as well."""
     for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, usual)
+    config.pluginmanager.register(descriptors)

@@ -68,18 +68,37 @@ class Move:
         # 0600, as for a umask of 077: nobody else is to read mail.
         lock = self._open(self.mbox, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK, "lock", self.mail)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        except OSError as e:
-            _fail("lock", self.mail, e)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            except OSError as e:
+                _fail("lock", self.mail, e)
+            self._replace(messages)
+        finally:
+            os.close(lock)  # not before: who waits for it must find the new file's name
+
+    def _replace(self, messages: list[tuple[int, bytes]]) -> None:
         old = self._open(self.mbox, os.O_RDONLY | os.O_NONBLOCK, "read", self.mail)
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK
-        self._fd = self._open(self.new, flags, "create", self.temporary)
+        try:
+            self._fd = self._open(self.new, flags, "create", self.temporary)
+        except TemporaryFailure:
+            os.close(old)
+            raise
+        try:
+            self._fill(old, messages)
+        finally:
+            os.close(self._fd)
+        self._commit()
+
+    def _fill(self, old: int, messages: list[tuple[int, bytes]]) -> None:
         self._copy(old, self.mail, None)
         for when, name in messages:
             message = self._open(self.maildir + b"/" + name, os.O_RDONLY | os.O_NONBLOCK, "read", b"$MAILDIR/" + name)
             self._copy(message, b"$MAILDIR/" + name, datestamp.mbox(when))
-        self._commit()
-        os.close(lock)  # not before: who waits for it must find the new file's name
+        try:
+            os.fsync(self._fd)
+        except OSError as e:
+            _fail("write to", self.temporary, e)
 
     def _open(self, path: bytes, flags: int, verb: str, name: bytes) -> int:
         try:
@@ -88,7 +107,13 @@ class Move:
             _fail(verb, name, e)
 
     def _copy(self, fd: int, name: bytes, date: bytes | None) -> None:
-        """Add a file: as it is, or with a date as a message of an mbox."""
+        """Add a file, which is closed: as it is, or with a date as a message of an mbox."""
+        try:
+            self._add(fd, name, date)
+        finally:
+            os.close(fd)
+
+    def _add(self, fd: int, name: bytes, date: bytes | None) -> None:
         quoter = Quoter()
         started = date is None
         pending = b""
@@ -111,7 +136,6 @@ class Move:
                 break
         if date is not None:
             self._write(quoter.close())
-        os.close(fd)
 
     def _write(self, data: bytes) -> None:
         try:
@@ -120,11 +144,6 @@ class Move:
             _fail("write to", self.temporary, e)
 
     def _commit(self) -> None:
-        try:
-            os.fsync(self._fd)
-            os.close(self._fd)
-        except OSError as e:
-            _fail("write to", self.temporary, e)
         try:
             # The name may last before its bytes do, hence the order; and the messages may go only when both do.
             os.rename(self.new, self.mbox)

@@ -46,9 +46,11 @@ def can_connect(home: Instance) -> bool:
 
 def submit(home: Instance, message: bytes, envelope: bytes) -> int:
     fds = queues._file(message), queues._file(envelope)
-    connection = queuedsocket.submit(queuedsocket.path(home), *fds)
-    for fd in fds:
-        os.close(fd)
+    try:
+        connection = queuedsocket.submit(queuedsocket.path(home), *fds)
+    finally:
+        for fd in fds:
+            os.close(fd)
     return queuedsocket.answer(connection)
 
 
@@ -113,8 +115,10 @@ def test_the_message_of_a_caller_that_dies_is_dropped(home: Instance) -> None:
 def test_on_sigterm_who_has_called_is_served_and_nobody_else_can_call(home: Instance) -> None:
     pid, string = start(home)
     read_end, write_end = os.pipe()
-    connection = queuedsocket.submit(queuedsocket.path(home), read_end, queues._file(ENVELOPE))
+    envelope = queues._file(ENVELOPE)
+    connection = queuedsocket.submit(queuedsocket.path(home), read_end, envelope)
     os.close(read_end)
+    os.close(envelope)
     os.kill(pid, signal.SIGTERM)
     while os.path.exists(queuedsocket.path(home)):
         os.sched_yield()
@@ -175,10 +179,10 @@ def test_no_user_can_take_the_places_of_others() -> None:
 def test_hundreds_of_callers_at_once_are_all_served(home: Instance, server: int) -> None:
     assert server > 0
     start_time = time.monotonic()
-    fds = queues._file(ENVELOPE)
     empty = os.open(os.devnull, os.O_RDONLY)
-    path = queuedsocket.path(home)
-    connections = [queuedsocket.submit(path, empty, queues._file(ENVELOPE)) for _ in range(100)]
+    envelopes = [queues._file(ENVELOPE) for _ in range(100)]
+    connections = [queuedsocket.submit(queuedsocket.path(home), empty, envelope) for envelope in envelopes]
+    for fd in (empty, *envelopes):
+        os.close(fd)
     assert {queuedsocket.answer(connection) for connection in connections} == {0}
-    os.close(fds)
     assert time.monotonic() - start_time < 30

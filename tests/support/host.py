@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -77,6 +78,10 @@ class Host:
         self.process.stdout.close()
         if error is None:
             assert b"Traceback" not in self.log and b"internal error" not in self.log, self.log
+
+    def close(self) -> None:
+        """Nobody asks for the log any more."""
+        os.close(self.log_file)
 
     @property
     def log(self) -> bytes:
@@ -164,6 +169,7 @@ def host() -> Iterator[Host]:
     directory = tempfile.mkdtemp(prefix="host")
     os.chmod(directory, 0o755)
     try:
-        yield Host(Path(directory, "i"))
+        with contextlib.closing(Host(Path(directory, "i"))) as host:
+            yield host
     finally:
         shutil.rmtree(directory, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -304,7 +305,8 @@ def host() -> Iterator[Host]:
     """An instance, whose path is short."""
     directory = tempfile.mkdtemp(prefix="host")
     try:
-        yield Host(Path(directory, "i"))
+        with contextlib.closing(Host(Path(directory, "i"))) as host:
+            yield host
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 

@@ -4,6 +4,7 @@ All of it goes through the run scripts of `make run`: softlimit, tcpserver, rbls
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -37,7 +38,8 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a
 def make(way: str) -> Iterator[Host]:
     directory = tempfile.mkdtemp(prefix="host")
     try:
-        yield Host(Path(directory, "i"), WAYS[way])
+        with contextlib.closing(Host(Path(directory, "i"), WAYS[way])) as host:
+            yield host
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 

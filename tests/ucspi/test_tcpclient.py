@@ -28,9 +28,20 @@ class Scripted:
         self.thread = threading.Thread(target=self._serve, daemon=True)
         self.thread.start()
 
+    def __enter__(self) -> Scripted:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.listener.shutdown(socket.SHUT_RDWR)  # ends the thread's accept
+        self.thread.join()
+        self.listener.close()
+
     def _serve(self) -> None:
         while True:
-            connection, _ = self.listener.accept()
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
             with connection:
                 heard = b""
                 connection.settimeout(5)
@@ -75,11 +86,11 @@ def neutral(result: Result, port: str) -> tuple[int, list[bytes], bytes]:
 )  # fmt: skip
 @pytest.mark.parametrize("way", [{}, {"UCSPI_EXEC": "1"}])
 def test_it_does_what_the_original_does(args: str, way: dict[str, str]) -> None:
-    server = Scripted(b"hello\n")
-    words = [word.replace("PORT", server.port).replace("\t", " ") for word in args.split()]
-    env = {"LOCALDOMAIN": "", "TCPREMOTEHOST": "old", "TCPREMOTEINFO": "old"}
-    expected = neutral(run(original("tcpclient"), *words, env={**env, **way}), server.port)
-    assert neutral(run(ours("tcpclient"), *words, env={**env, **way}), server.port) == expected
+    with Scripted(b"hello\n") as server:
+        words = [word.replace("PORT", server.port).replace("\t", " ") for word in args.split()]
+        env = {"LOCALDOMAIN": "", "TCPREMOTEHOST": "old", "TCPREMOTEINFO": "old"}
+        expected = neutral(run(original("tcpclient"), *words, env={**env, **way}), server.port)
+        assert neutral(run(ours("tcpclient"), *words, env={**env, **way}), server.port) == expected
 
 
 def test_nobody_there_is_told_for_each_address(closed: str) -> None:
@@ -113,8 +124,8 @@ def test_a_host_that_is_an_ipv6_address_is_one() -> None:
 
 @pytest.mark.parametrize("answer", [b"", b"a\r\nb\n", b"no end", b"\r\r\n\t\x07\x1b[2J\x7f\x80\xe9\xff\r"])
 def test_tcpcat_prints_what_comes(answer: bytes) -> None:
-    server = Scripted(answer)
-    assert run(ours("tcpcat"), "127.0.0.1", server.port) == run(original("tcpcat"), "127.0.0.1", server.port)
+    with Scripted(answer) as server:
+        assert run(ours("tcpcat"), "127.0.0.1", server.port) == run(original("tcpcat"), "127.0.0.1", server.port)
 
 
 def test_tcpcat_fails_where_nobody_is(closed: str) -> None:
@@ -130,10 +141,10 @@ PAGES = [
 @pytest.mark.parametrize("page", PAGES)
 def test_http_prints_the_body(page: bytes) -> None:
     question = b"GET /p/q?x HTTP/1.0\r\nHost: 127.0.0.1:%b\r\n\r\n"
-    server = Scripted(page, asked=len(question) + 3)
-    results = [run(file, "127.0.0.1", "p/q?x", server.port) for file in (ours("http@"), original("http@"))]
-    assert results[0] == results[1]
-    assert server.heard == [question % server.port.encode()] * 2
+    with Scripted(page, asked=len(question) + 3) as server:
+        results = [run(file, "127.0.0.1", "p/q?x", server.port) for file in (ours("http@"), original("http@"))]
+        assert results[0] == results[1]
+        assert server.heard == [question % server.port.encode()] * 2
 
 
 def test_http_reports_what_tcpclient_would_and_exits_0(closed: str) -> None:
@@ -177,10 +188,10 @@ def test_they_ask_and_print(name: str, port: int, asked: bytes) -> None:
 
 
 def test_mconnect_carries_both_ways_until_the_server_ends(tmp_path: Path) -> None:
-    server = Scripted(b"220 hi\r\n", asked=len(b"helo\r\nquit\r\r\n"))
-    results = [
-        run(file, "127.0.0.1", server.port, stdin=b"helo\nquit\r\n")
-        for file in (ours("mconnect"), original("mconnect"))
-    ]
-    assert results[0] == results[1] == Result(0, b"220 hi\r\n", b"")
-    assert server.heard == [b"helo\r\nquit\r\r\n"] * 2
+    with Scripted(b"220 hi\r\n", asked=len(b"helo\r\nquit\r\r\n")) as server:
+        results = [
+            run(file, "127.0.0.1", server.port, stdin=b"helo\nquit\r\n")
+            for file in (ours("mconnect"), original("mconnect"))
+        ]
+        assert results[0] == results[1] == Result(0, b"220 hi\r\n", b"")
+        assert server.heard == [b"helo\r\nquit\r\r\n"] * 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -24,7 +25,8 @@ PROGRAM = "qmail-serve"
 def host() -> Iterator[Host]:
     directory = tempfile.mkdtemp(prefix="host")
     try:
-        yield Host(Path(directory, "i"))
+        with contextlib.closing(Host(Path(directory, "i"))) as host:
+            yield host
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 

@@ -29,8 +29,8 @@ class Bench:
     def __init__(self, home: Path, limits: tuple[int, int]) -> None:
         self.home = home
         self.queue = Queue(bytes(home / "queue"))
-        self.log_read, log_write = os.pipe()
-        self.log = logline.Log(log_write, self.repair)
+        self.log_read, self.log_write = os.pipe()
+        self.log = logline.Log(self.log_write, self.repair)
         self.pipes = [(*os.pipe(), *os.pipe()) for _ in limits]  # commands: read, write; reports: read, write
         for pipe in self.pipes:
             os.set_blocking(pipe[0], False)
@@ -48,6 +48,12 @@ class Bench:
             self.log,
         )
         self.slept = 0
+
+    def close(self) -> None:
+        """Close what it has, and the file of a pass that is under way."""
+        passes = [opened.fd for opened in self.deliveries._passes if opened]
+        for fd in (self.log_read, self.log_write, *passes, *[fd for pipe in self.pipes for fd in pipe]):
+            os.close(fd)
 
     def repair(self, seconds: float) -> None:
         self.slept += 1
@@ -85,8 +91,7 @@ class Bench:
 def bench(tmp_path: Path) -> Iterator[Bench]:
     made = Bench(make_instance(tmp_path), (1, 3))
     yield made
-    for fd in (made.log_read, *[fd for pipe in made.pipes for fd in pipe]):
-        os.close(fd)
+    made.close()
 
 
 def test_recipients_start_in_file_order_as_far_as_there_are_slots(bench: Bench) -> None:
@@ -119,6 +124,7 @@ def test_a_held_channel_keeps_its_mail_and_its_schedule(tmp_path: Path) -> None:
     assert bench.commands(1) == []
     assert bench.deliveries.wake(NOW + 99) == NOW + 99
     assert bench.backlog.channels[1].pop() == (NOW, 5)
+    bench.close()
 
 
 def test_a_failure_that_cannot_be_written_down_stops_everything_until_it_can(bench: Bench) -> None:

@@ -40,7 +40,7 @@ class World:
 
     def assign(self, text: str) -> None:
         fd = os.open(self.home / "users" / "cdb", os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
-        users.build(os.dup(fd), text.encode().splitlines(keepends=True))
+        users.build(fd, text.encode().splitlines(keepends=True))
         os.close(fd)
 
     def call(self, **env: str) -> Call:

@@ -124,7 +124,10 @@ def test_a_scan_that_is_killed_leaves_nothing_and_queues_nothing(home: ScannedHo
         argv = [PROGRAM]
         env = {"PATH": "/usr/bin:/bin", "QMAILHOME": str(home.home)}
         message = _pipe(CLEAN + b"x" * 2_000_000)  # more than is held in memory: there is a file in the spool
-        running = subprocess.Popen(argv, env=env, stdin=message, stdout=_pipe(ENVELOPE))
+        envelope = _pipe(ENVELOPE)
+        running = subprocess.Popen(argv, env=env, stdin=message, stdout=envelope)
+        os.close(message)
+        os.close(envelope)
         until(lambda: engine.told and len(engine.told[0]) >= 1000, "it is being scanned")
         running.kill()
         assert running.wait(10) == -9
