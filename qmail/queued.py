@@ -142,6 +142,10 @@ class Server:
         self._stopping = True
         self._poke()
 
+    def listen_to_signals(self) -> int:
+        """Wake from a poll that a signal comes just before, too late for its handler.  Returns whom signals woke."""
+        return signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
+
     def run(self, string: int | None) -> None:
         """Serve until stopped, or until the pipe `string` is at its end; then until the last caller is served."""
         calls = self._listener.socket.fileno()
@@ -226,8 +230,12 @@ def qmail_queued(call: Call) -> int:
     _thread.stack_size(STACK)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, server.stop)
+    old = server.listen_to_signals()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
-    server.run(0 if _is_pipe(0) else None)
+    try:
+        server.run(0 if _is_pipe(0) else None)
+    finally:
+        signal.set_wakeup_fd(old)
     return 0
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
+import itertools
+import operator
 import os
 import re
+import select
 import signal
 import socket
 import time
@@ -18,6 +22,7 @@ from qmail.queued import Places
 from tests.support import queues
 from tests.support.queues import home as home
 
+POLL = select.poll
 ENVELOPE = b"Fa@b\0Tc@d\0\0"
 
 
@@ -131,6 +136,27 @@ def test_on_sigterm_who_has_called_is_served_and_nobody_else_can_call(home: Inst
     os.close(other)
     assert os.waitpid(again, 0)[1] == 0
     assert not os.path.exists(queuedsocket.path(home))
+
+
+class LatePoll:
+    """select.poll, before which SIGTERM comes so late that its handler has to wait until the poll is over."""
+
+    def __init__(self) -> None:
+        self._real = POLL()
+        self.register = self._real.register
+
+    def poll(self) -> list[tuple[int, int]]:
+        calls = [(ctypes.CDLL(None).kill, os.getpid(), signal.SIGTERM), (self._real.poll, 20_000)]
+        return list(itertools.starmap(operator.call, calls))[1]  # no byte of Python between the two
+
+
+def test_a_sigterm_just_before_it_waits_is_not_overlooked(home: Instance) -> None:
+    began = time.monotonic()
+    argv, env = [b"qmail-queued"], {b"QMAILHOME": home.home}
+    null = [os.open(os.devnull, os.O_RDWR) for _ in range(2)]
+    pid = queues.start(queued.main, argv, env, *null, setup=lambda: setattr(select, "poll", LatePoll))
+    assert os.waitpid(pid, 0)[1] == 0
+    assert time.monotonic() - began < 15
 
 
 def test_a_socket_left_by_a_crash_is_replaced(home: Instance) -> None:
