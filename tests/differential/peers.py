@@ -135,6 +135,12 @@ _dns_lock = threading.Lock()
 _dns: list[NameServer] = []
 
 
+def stop_nameserver() -> None:
+    """Nobody asks it any more."""
+    while _dns:
+        _dns.pop().__exit__()
+
+
 def nameserver() -> str:
     """The DNS server of this process, started when first needed."""
     with _dns_lock:

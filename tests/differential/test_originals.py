@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from tests.differential import execution, record
+from tests.differential import execution, peers, record
 from tests.differential.case import Case
 from tests.differential.messages import MESSAGES, UNPROVOKED
 from tests.differential.table import table
@@ -50,6 +51,12 @@ def compare(name: str, expected: execution.Outcome, ours: execution.Outcome) -> 
     else:
         assert ours != expected, f"no difference any more, though wanted.py has one: {difference.reason}"
         assert difference.holds(ours), f"{ours} is not what wanted.py says"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_name_server_stays() -> Iterator[None]:
+    yield
+    peers.stop_nameserver()
 
 
 @pytest.mark.parametrize("name", QUICK)

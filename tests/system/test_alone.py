@@ -209,7 +209,7 @@ ALONE: dict[str, tuple[str, bytes, bytes | re.Pattern[bytes], int]] = {
     "qmail-scanner-configure": (
         "qmail-scanner-configure --scanners= --spooldir $PWD/q --install >out; rm $QMAILHOME/control/scanner; ls q",
         b"",
-        b"qmail-scanner-queue-version.txt\nquarantine\nquarantine-events.txt\nviruses.log\nworking\n",
+        b"archives\nqmail-scanner-queue-version.txt\nquarantine\nquarantine-events.txt\nviruses.log\nworking\n",
         0,
     ),
     "qmail-scanner-test": (
