@@ -247,6 +247,7 @@ def test_workers_that_cannot_begin_are_tried_again_but_not_at_once() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         told, events = os.pipe()
         usual = resource.getrlimit(resource.RLIMIT_NOFILE)
+        began = time.monotonic()
         pid = os.fork()
         if pid == 0:
             code = 99
@@ -256,7 +257,6 @@ def test_workers_that_cannot_begin_are_tried_again_but_not_at_once() -> None:
                 code = crew.run()
             finally:
                 os._exit(code)
-        began = time.monotonic()
         failures = 0
         while failures < 4:
             failures += os.read(told, 100).count(b"%d\n" % errno.EMFILE)
