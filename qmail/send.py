@@ -168,7 +168,8 @@ class Send:
             self._reread()
         if self.signals.take(signal.SIGALRM):
             self.backlog.all_now(now)
-            self.first.retry_held(now)
+            for job in self.first.jobs():
+                job.retry = now  # deferred, and not noted yet
         self._exiting()  # TERM that came with a report came before it: the status line has to say so
         for channel in self.channels:
             if channel.write_fd in ready:
@@ -188,7 +189,7 @@ class Send:
             return
         for part in (self.backlog, self.todo, self.sweep):
             part.shift(jump)
-        jobs = {delivery.job for channel in self.channels for delivery in channel.out()}
+        jobs = self.deliveries.jobs()
         for job in jobs:
             job.retry += jump
         if self._was_ahead:  # what was tried meanwhile is scheduled as if it were that old

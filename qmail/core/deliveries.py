@@ -227,6 +227,12 @@ class Deliveries:
         job.out -= 1
         self._settle(job, now)
 
+    def jobs(self) -> set[Job]:
+        """All that are under way, up to the noting of the last report."""
+        jobs = {opened.job for opened in self._passes if opened}
+        jobs.update(delivery.job for channel in self.channels for delivery in channel.out())
+        return jobs | self._first.jobs()
+
     # The administrator's hand; a message that is not under delivery is none of our business
 
     def out(self, number: int, channel: int) -> frozenset[int]:

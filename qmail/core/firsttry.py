@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from qmail.core.channel import Channel
-    from qmail.core.job import Delivery
+    from qmail.core.job import Delivery, Job
     from qmail.core.schedule import Schedule
 
     Outcome = tuple[Delivery, bytes, bytes]  # with the letter and text of its report
@@ -112,10 +112,9 @@ class FirstTries:
             return min(latest, young.since + PATIENCE + 1)
         return latest
 
-    def retry_held(self, now: int) -> None:
-        """ALRM: what is deferred, and not noted yet, waits no longer either."""
-        for delivery, _, _ in (*self._held.values(), *self.ready):
-            delivery.job.retry = now
+    def jobs(self) -> set[Job]:
+        """Those whose last report is not noted yet."""
+        return {outcome[0].job for outcome in (*self._held.values(), *self.ready)}
 
     @property
     def busy(self) -> bool:
