@@ -32,18 +32,18 @@ TEXTS = [
 ]
 
 
-def compiled(pieces: list[bytes]) -> tuple[list[tuple[bytes, bytes]], list[tuple[int, bytes]], bytes | None]:
-    """Records, lines without a colon, and the line at which it stopped."""
+def compiled(pieces: list[bytes]) -> tuple[list[tuple[bytes, bytes]], list[tuple[int, bytes, bytes]], bytes | None]:
+    """Records, lines that are odd and why, and the line at which it stopped."""
     records: list[tuple[bytes, bytes]] = []
-    ignored: list[tuple[int, bytes]] = []
-    parser = rules.Parser(lambda key, data: records.append((key, data)), lambda n, line: ignored.append((n, line)))
+    odd: list[tuple[int, bytes, bytes]] = []
+    parser = rules.Parser(lambda key, data: records.append((key, data)), lambda *what: odd.append(what))
     try:
         for piece in pieces:
             parser.receive(piece)
         parser.close()
     except rules.Malformed as e:
-        return records, ignored, e.line
-    return records, ignored, None
+        return records, odd, e.line
+    return records, odd, None
 
 
 @fuzz(words=WORDS, seeds=TEXTS)
