@@ -12,6 +12,7 @@ import gc
 import time
 
 from qmail.analog.core import filters
+from ucspi.core import streams
 from ucspi.core.command import Call, Program
 
 PROGRAM = Program("matchup", __doc__)
@@ -22,6 +23,7 @@ def matchup(call: Call) -> int:
     """Until the end of the log."""
     from qmail.analog.core.parallel import Sequel, matched  # re, datetime: not for --help
 
+    streams.widen(1)
     gc.disable()  # the tables hold millions of objects and no cycles
     now = time.time()
     matcher = Sequel(now)

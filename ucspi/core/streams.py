@@ -120,6 +120,16 @@ def hold_standard() -> None:
                 return
 
 
+def widen(fd: int, size: int = 1 << 20) -> None:
+    """Let a pipe hold more, if it is one and the system allows it: fewer turns between its two ends."""
+    import fcntl
+
+    try:
+        fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, size)
+    except OSError:
+        pass
+
+
 def complain(text: bytes) -> None:
     """Write a message to descriptor 2.  Nobody can be told if that fails."""
     try:

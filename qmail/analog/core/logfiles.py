@@ -26,6 +26,7 @@ class Matched:
     def __init__(self, names: Sequence[bytes], progress: bool) -> None:
         """`progress`: show on descriptor 2 how far it is."""
         self._output, output = os.pipe()
+        streams.widen(output)
         self._summary, summary = os.pipe()
         self._pid = os.fork()
         if self._pid == 0:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from operator import mul
+from collections import deque
+from itertools import accumulate, compress
+from operator import mul, sub
 
 from qmail.analog.core.awk import show
 from qmail.analog.core.tallies import Tally
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from qmail.analog.core.records import Column
 
 
@@ -29,22 +33,18 @@ class Overall(Tally):
         self._messages(*messages)
 
     def _deliveries(self, kinds: Column, births: Column, starts: Column, ends: Column) -> None:
-        ddelay, xdelay = self.ddelay, self.xdelay
-        for kind, birth, start, end in zip(kinds, births, starts, ends, strict=True):
-            xdelay += end - start
-            if kind == "k":
-                ddelay += end - birth
-        self.ddelay, self.xdelay = ddelay, xdelay
+        self.xdelay = _added(self.xdelay, map(sub, ends, starts))
+        delays: Iterable[float] = map(sub, ends, births)
+        if kinds.count("k") < len(kinds):
+            delays = compress(delays, map("k".__eq__, kinds))
+        self.ddelay = _added(self.ddelay, delays)
         self.attempts += len(kinds)
         self.success += kinds.count("k")
         self.failure += kinds.count("d")
         self._span(births, ends)
 
     def _messages(self, births: Column, ends: Column, sizes: Column, k: Column, d: Column, z: Column) -> None:
-        qtime = self.qtime
-        for birth, end in zip(births, ends, strict=True):
-            qtime += end - birth
-        self.qtime = qtime
+        self.qtime = _added(self.qtime, map(sub, ends, births))
         self.completed += len(births)
         self.bytes += sum(sizes)
         self.weighted += sum(map(mul, sizes, k))
@@ -98,3 +98,8 @@ class Overall(Tally):
                 lines.append(f"Time span (days): {show(self.span / 86400)}")
                 lines.append(f"Average concurrency: {show(self.xdelay / self.span)}")
         return lines
+
+
+def _added(total: float, more: Iterable[float]) -> float:
+    """One after the other, as awk adds them; sum() keeps what that loses."""
+    return deque(accumulate(more, initial=total), maxlen=1)[0]

@@ -159,6 +159,8 @@ class Worker:
     def __init__(self, now: float, others: Iterable[Worker]) -> None:
         take, self._give = os.pipe()
         self._take, give = os.pipe()
+        for fd in (take, give):
+            streams.widen(fd)
         self.text = b""  # of the part it is at
         self.pid = os.fork()
         if not self.pid:

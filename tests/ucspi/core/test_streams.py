@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import threading
@@ -136,3 +137,16 @@ def test_a_complaint_that_nobody_can_hear_is_no_error() -> None:
         os.dup2(saved, 2)
         os.close(saved)
         os.close(writer)
+
+
+def test_a_pipe_is_widened_and_anything_else_is_as_it_was() -> None:
+    take, give = os.pipe()
+    null = os.open(os.devnull, os.O_WRONLY)
+    try:
+        streams.widen(give, 1 << 18)
+        assert fcntl.fcntl(take, fcntl.F_GETPIPE_SZ) == 1 << 18
+        streams.widen(null)
+    finally:
+        for fd in (take, give, null):
+            os.close(fd)
+    streams.widen(give)  # closed
