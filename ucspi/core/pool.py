@@ -132,7 +132,7 @@ class Pool:
         while len(self.slots) < self.limit and self.idle() < min(SPARE, self.limit) and not self._terminated:
             if time.monotonic() < self._not_before:
                 return False
-            slot = self.table[:].index(NOBODY)
+            slot = min(set(range(self.limit)) - set(self.slots.values()))  # of nobody, not even one to be waited for
             self.table[slot : slot + 1] = IDLE
             try:
                 pid = os.fork()

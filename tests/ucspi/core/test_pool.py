@@ -269,3 +269,25 @@ def test_workers_that_cannot_begin_are_tried_again_but_not_at_once() -> None:
         assert os.waitpid(pid, 0)[1] == 0
         os.close(told)
         os.close(events)
+
+
+def test_a_place_is_free_when_whoever_had_it_has_been_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the end of one worker would be taken for that of the one after it."""
+    children = iter(range(1001, 2000))
+    monkeypatch.setattr(os, "fork", lambda: next(children))
+    monkeypatch.setattr(os, "waitpid", lambda pid, flags: (0, 0))
+    with socket.socket() as listener:
+        served = pool.Pool(listener, 5, pool.Service())
+        served._grow()
+        assert served.slots == {1001: 0, 1002: 1}
+        served.table[0:1] = pool.NOBODY  # it has served its life, and is on its way out
+        served._grow()
+        assert served.slots == {1001: 0, 1002: 1, 1003: 2}
+        monkeypatch.setattr(os, "waitpid", lambda pid, flags: (1001, 0) if 1001 in served.slots else (0, 0))
+        served._reap()
+        assert served.idle() == 2
+        served.table[1:2] = pool.BUSY
+        served._grow()  # at once: a worker that has done its work is no sign of trouble
+        assert served.slots == {1002: 1, 1003: 2, 1004: 0}
+        for fd in (served.control, served._control_end, served._wake, served.wake_end):
+            os.close(fd)
