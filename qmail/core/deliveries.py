@@ -239,6 +239,10 @@ class Deliveries:
         """Where the records of a message are whose deliveries are out."""
         return frozenset([each.position for each in self.channels[channel].out() if each.job.number == number])
 
+    def is_new(self, number: int) -> bool:
+        """Is it on no schedule yet, or without files?  qmail-clean may have removed todo/N a moment ago."""
+        return number in self._first
+
     def has(self, number: int, channel: int) -> bool:
         """Is there a pass over this message, or a report to come?"""
         return self._job(number, channel) is not None

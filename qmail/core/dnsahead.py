@@ -41,9 +41,11 @@ class Nameserver(dns.nameserver.Do53Nameserver):
     ) -> dns.message.Message:
         """Ask, as the resolver wants it.  `max_size`: over TCP."""
         name, rdtype = request.question[0].name, request.question[0].rdtype
-        if rdtype == dns.rdatatype.AAAA and not max_size and self._ahead and self._ahead[0].question[0].name == name:
+        asked = self._ahead and self._ahead[0].question[0].name == name
+        if rdtype == dns.rdatatype.AAAA and asked and not max_size:
             return self._receive(timeout)
-        if rdtype == dns.rdatatype.A and not self._ahead:
+        if rdtype == dns.rdatatype.A and not asked:
+            self._forget()
             self._send(name, request)
         return super().query(request, timeout, source, source_port, max_size, one_rr_per_rrset, ignore_trailing)
 
@@ -62,6 +64,12 @@ class Nameserver(dns.nameserver.Do53Nameserver):
             made.close()
         else:
             self._ahead = query, made
+
+    def _forget(self) -> None:
+        """Nobody came for the last answer: the question was settled elsewhere."""
+        if self._ahead:
+            self._ahead[1].close()
+            self._ahead = None
 
     def _receive(self, timeout: float) -> dns.message.Message:
         assert self._ahead

@@ -28,9 +28,7 @@ if TYPE_CHECKING:
     Outcome = tuple[Delivery, bytes, bytes]  # with the letter and text of its report
 
 PATIENCE = 1  # seconds, full ones, after which a message gets files like all others
-AHEAD = (
-    20  # messages of a channel that wait for a slot: enough to keep all busy, and few to preprocess when none gets free
-)
+AHEAD = 20  # messages of a channel that wait for a slot: enough to keep all busy, few to preprocess if none gets free
 
 
 class Young:

@@ -78,7 +78,8 @@ class Interventions:
             raise Gone from None
         if birth != item.birth:
             raise Gone
-        if queuefiles.exists(self._queue.todo(item.number)):
+        new = self._deliveries is not None and self._deliveries.is_new(item.number)
+        if new or queuefiles.exists(self._queue.todo(item.number)):
             raise OSError(errno.EAGAIN, "new; try again when its first attempt is over")
 
     def _do(self, verb: bytes, text: bytes, item: Item, now: int) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from qmail.core import queuefiles
 from tests.support import launchers
 from tests.support import sender as support
 from tests.support.instance import make_instance, queue_message
@@ -230,6 +231,21 @@ def test_a_new_message_must_be_sorted_first(idle: Path) -> None:
     done = qctl(idle, "delete", str(n))
     assert (done.code, done.out) == (111, b"")
     assert done.err == b"qmail-qctl: #%d: new; try again when its first attempt is over\n" % n
+
+
+def test_a_message_whose_todo_is_gone_is_new_until_qmail_send_has_been_told(start: Start, idle: Path) -> None:
+    sender = ready(start)
+    sender.answer = b""
+    n = queue_message(idle, b"s@s", [b"x@new", b"y@new"])
+    sender.wait(lambda: sender.cleaned == [b"todo/%d" % n])
+    queuefiles.remove_todo(sender.queue, n)
+    done = qctl(idle, "delete", str(n))
+    assert (done.code, done.err) == (111, b"qmail-qctl: #%d: new; try again when its first attempt is over\n" % n)
+    sender.answer = b"+"
+    os.write(sender.clean_out, b"+")
+    assert [sender.deliver(REMOTE, b"K").recipient for _ in range(2)] == [b"x@new", b"y@new"]
+    sender.until(b"end msg %d" % n)
+    assert b"warning" not in sender.log
 
 
 @pytest.mark.parametrize(

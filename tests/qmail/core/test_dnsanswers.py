@@ -14,6 +14,7 @@ import dns.resolver
 import pytest
 
 from qmail.core import mx
+from qmail.core.dnsahead import Nameserver
 from qmail.core.dnsanswers import SystemAnswers
 from tests.support.nameserver import NameServer, zone
 
@@ -160,3 +161,14 @@ def test_no_question_is_left_open() -> None:
             answers.addresses(b"six.example")
         assert answers.addresses(b"six.example") == [b"2001:db8::6"]
         assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
+def test_an_answer_that_nobody_came_for_is_forgotten_with_the_next_name() -> None:
+    with Together(1) as server:
+        asked = Nameserver("127.0.0.1", server.port)
+        before = os.listdir("/proc/self/fd")
+        for name, kind in (("a.example", "A"), ("six.example", "A"), ("six.example", "AAAA")):
+            reply = asked.query(dns.message.make_query(name, kind), 5.0, None, 0, False)
+        assert reply.answer[0][0].to_text() == "2001:db8::6"
+        assert len(os.listdir("/proc/self/fd")) == len(before)
+    assert server.asked == ["AAAA", "A", "AAAA", "A"]
