@@ -74,7 +74,7 @@ class Case:
         self.inject = (inject, inject) if isinstance(inject, str) else inject
         self.only = only
         self.clients, self.peer, self.dns, self.two_streams = list(clients), peer, dns, two_streams
-        self.root = root or dns or bool(account) or any(client.ident for client in clients) or _low(peer)
+        self.root = root or dns or bool(account) or any(client.ident is not None for client in clients) or _low(peer)
         self.slow, self.expected = slow, expected
 
     def __repr__(self) -> str:
@@ -82,4 +82,4 @@ class Case:
 
 
 def _low(peer: Peer | None) -> bool:
-    return peer is not None and (bool(peer.ident) or 0 < peer.port < 1024)
+    return peer is not None and (peer.ident is not None or 0 < peer.port < 1024)
