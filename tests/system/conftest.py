@@ -12,7 +12,7 @@ from tests.support.classic import ClassicHost
 
 
 @pytest.fixture(scope="session", autouse=True)
-def shared(tmp_path_factory: pytest.TempPathFactory) -> None:
+def place_for_all_workers(tmp_path_factory: pytest.TempPathFactory) -> None:
     """A place for what takes long to make and is the same for all workers."""
     place = tmp_path_factory.getbasetemp()
     os.environ[installed.SHARED] = str(place.parent if "PYTEST_XDIST_WORKER" in os.environ else place)
