@@ -30,6 +30,7 @@ TROUBLES = {
     mime.TOO_FULL: b"Disallowed number of files in archives",
 }
 ZIP_BOMB, ZIP_LIAR = b"Disallowed size of unpacked archive", b"Disallowed breakage found in archive"
+ZIP_LOCKED = b"Disallowed password-protected archive"
 
 
 class Finding:
@@ -44,9 +45,12 @@ class Finding:
 
 
 class Decision:
-    """`finding` None: the message is clear.  `deferred`: the engines that failed and must not."""
+    """`finding` None: the message is clear.  `deferred`: the engines that failed and must not.
 
-    __slots__ = ("actions", "deferred", "finding", "scores")
+    `rewritten`: spamd has scored the message, and what it made of it is to be passed on (verbose_spamassassin).
+    `mark`: the score that the message is to be marked with as spam, which spamd may have done already."""
+
+    __slots__ = ("actions", "deferred", "finding", "mark", "rewritten", "scores")
 
     def __init__(
         self,
@@ -54,21 +58,19 @@ class Decision:
         actions: frozenset[str],
         scores: Sequence[Scored],
         deferred: Sequence[Trouble],
+        verbose: Scored | None,
     ) -> None:
         self.finding = finding
         self.actions = actions
         self.scores = scores
         self.deferred = [] if actions & STOPPING else deferred
+        self.rewritten = verbose is not None
+        self.mark = None if verbose is not None and verbose.spam else next((s for s in scores if s.spam), None)
 
     @property
     def stopped(self) -> bool:
         """It goes no further."""
         return bool(self.actions & STOPPING)
-
-    @property
-    def spam(self) -> Scored | None:
-        """The verdict that makes it spam."""
-        return next((score for score in self.scores if score.spam), None)
 
 
 def troubles(walker: Walker, wanted: Settings) -> list[Event]:
@@ -82,6 +84,8 @@ def troubles(walker: Walker, wanted: Settings) -> list[Event]:
         found.append(Event(POLICY, ZIP_BOMB))
     if any(archive.lying for archive in archives):
         found.append(Event(POLICY, ZIP_LIAR))
+    if wanted.is_on("block-password-protected") and any(archive.encrypted for archive in archives):
+        found.append(Event(POLICY, ZIP_LOCKED))
     return found
 
 
@@ -95,15 +99,17 @@ def decide(wanted: Settings, events: Iterable[Event], verdicts: Sequence[tuple[s
         v for kind, v in verdicts if isinstance(v, Trouble) and wanted.text(f"{kind}-failure") == settings.DEFER
     ]
     spam = [score for score in scores if score.spam]
+    by_spamd = [v for kind, v in verdicts if kind == "spamd" and isinstance(v, Scored) and wanted.is_verbose]
+    rest = (scores, deferred, by_spamd[0] if by_spamd else None)
     if findings:
         finding, actions = findings[0], wanted.actions(findings[0].kind)
         if spam and not actions & STOPPING:  # what is let through may still be spam
             actions |= _spam_actions(wanted, spam)
-        return Decision(finding, actions, scores, deferred)
+        return Decision(finding, actions, *rest)
     if spam:
         finding = Finding(SPAM, spam[0].engine, b"SPAM(%b/%b)" % (spam[0].score, spam[0].required))
-        return Decision(finding, _spam_actions(wanted, spam), scores, deferred)
-    return Decision(None, frozenset(), scores, deferred)
+        return Decision(finding, _spam_actions(wanted, spam), *rest)
+    return Decision(None, frozenset(), *rest)
 
 
 def _spam_actions(wanted: Settings, spam: Sequence[Scored]) -> frozenset[str]:

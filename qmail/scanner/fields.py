@@ -40,10 +40,10 @@ def block(
         )
     if wanted.text("add-dscr-hdrs") != "no":
         lines += _old_fields(wanted, message, said, now)
-    spam = decision.spam
-    if spam is not None:
-        lines.append(b"X-Spam-Status: Yes, hits=%b required=%b\n" % (spam.score, spam.required))
-        lines.append(b"X-Spam-Level: %b\n" % (b"+" * max(0, min(STARS, int(float(spam.score))))))
+    mark = decision.mark
+    if mark is not None:
+        lines.append(b"X-Spam-Status: Yes, hits=%b required=%b\n" % (mark.score, mark.required))
+        lines.append(b"X-Spam-Level: %b\n" % (b"+" * max(0, min(STARS, int(float(mark.score))))))
     if decision.finding is not None and decision.finding.kind != "spam":
         lines.append(
             b"X-Qmail-Scanner-Found: %b %b\n" % (decision.finding.kind.encode(), safe.text(decision.finding.name, 200))

@@ -25,7 +25,7 @@ WITHOUT_MEANING = (
     *("qmaildir", "bindir", "etcdir", "logdir", "mime-unpacker", "silent-viruses", "lang", "redundant", "fix-mime"),
     *("unzip", "skip-text-msgs", "normalize"),
 )
-NOT_DONE = ("dlp-monitor", "block-password-protected")  # unless they say no
+NOT_DONE = ("dlp-monitor",)  # unless it says no: what it does is written nowhere
 FLAGS = ("batch", "skip-setuid-test", "no-QQ-check")
 KINDS = {"clamd": "clamdscan", "spamd": "fast_spamassassin", "rspamd": "rspamd"}  # and their names in `scanners`
 

@@ -24,7 +24,7 @@ from qmail.scanner.debuglog import DebugLog
 from qmail.scanner.message import Message
 from qmail.scanner.mime import Walker
 from qmail.scanner.rspamd import Rspamd
-from qmail.scanner.spamd import Spamd
+from qmail.scanner.spamd import Rewriting, Spamd
 from qmail.scanner.store import Store
 from qmail.scanner.verdict import Skipped
 from ucspi.core import chain
@@ -59,6 +59,7 @@ class Scanning(Submission):
         "_gathered",
         "_instance",
         "_message",
+        "_rewritten",
         "_size",
         "_store",
         "_walker",
@@ -72,6 +73,7 @@ class Scanning(Submission):
         self._wanted = wanted
         self._walker = Walker()
         self._store = Store(wanted.spool + b"/working/tmp")
+        self._rewritten = Store(wanted.spool + b"/working/tmp")  # what spamd makes of it, where that is wanted
         self._message = Message(call.env, self._walker, time.time())
         debug = wanted.spool + b"/" + DEBUG_FILE if wanted.is_on("debug") else None
         self._debug = DebugLog(debug, wanted.number("debug-size"))
@@ -100,6 +102,7 @@ class Scanning(Submission):
     def abandon(self) -> None:
         self._gathered = []
         self._store.close()
+        self._rewritten.close()
 
     def close(self, sender: bytes, recipients: Iterable[bytes]) -> bytes:
         self._take()
@@ -122,7 +125,7 @@ class Scanning(Submission):
             self._warn(b"internal error: %b" % f"{type(error).__name__}: {error}".encode())
             return qqtable.BUG
         finally:
-            self._store.close()
+            self.abandon()
             self._debug.add(
                 b"w_c", b"------ finished, total %b secs" % record.seconds(time.time() - self._message.began)
             )
@@ -177,7 +180,8 @@ class Scanning(Submission):
             return Clamd(name)
         if kind == "rspamd":
             return Rspamd(name, message.sender, message.recipients, message.ip)
-        return Spamd(name, message.recipients[0] if len(message.recipients) == 1 else b"")
+        user = message.recipients[0] if len(message.recipients) == 1 else b""
+        return Rewriting(name, user, self._rewritten) if self._wanted.is_verbose else Spamd(name, user)
 
     # --- what becomes of it
 
@@ -216,11 +220,7 @@ class Scanning(Submission):
     def _hand_on(self, decision: Decision, said: bytes) -> bytes:
         wanted, message = self._wanted, self._message
         head = fields.block(wanted, message, decision, said, versions.line(wanted), os.getuid(), time.time())
-        subject = self._subject() if decision.spam is not None else b""
-        blocks: Iterable[bytes] = self._store.blocks()
-        last = fields.missing_type(message)
-        if decision.scores or last:
-            blocks = fields.rewritten(blocks, subject, last, judged=bool(decision.scores))
+        blocks = self._changed(decision)
         copy = archive.keep(wanted, message.id, message.sender, message.recipients, self._store.blocks())
         result = b"not yet"
         try:
@@ -233,6 +233,16 @@ class Scanning(Submission):
         else:
             self._log(said, False)
         return result
+
+    def _changed(self, decision: Decision) -> Iterable[bytes]:
+        """The message as it is passed on, below the fields on top."""
+        subject = self._subject() if decision.mark is not None else b""
+        if decision.rewritten:  # by spamd, whose fields are right unless another engine has found what it has not
+            blocks, last, judged = self._rewritten.blocks(), b"", decision.mark is not None
+        else:
+            blocks, last = self._store.blocks(), fields.missing_type(self._message)
+            judged = bool(decision.scores)
+        return fields.rewritten(blocks, subject, last, judged=judged) if judged or last else blocks
 
     def _pass_on(self, head: bytes, blocks: Iterable[bytes]) -> bytes:
         mail = self._open_next()

@@ -21,6 +21,7 @@ FILE = b"scanner"  # below control/
 QUARANTINE, REJECT, DROP, TAG = "quarantine", "reject", "drop", "tag"
 ACTIONS = frozenset((QUARANTINE, REJECT, DROP, TAG))
 DEFER, PASS = "defer", "pass"
+VERBOSE = "verbose_spamassassin"
 YES, NO = ("yes", "1", "on"), ("no", "0", "off", "")
 WORDS_OF_NOTIFY = frozenset(
     ("none", "sender", "recips", "admin", "all", "psender", "precips", "nmladm", "nmlvadm"),
@@ -30,7 +31,10 @@ WORDS_OF_NOTIFY = frozenset(
 TABLE = {
     "spooldir": ("/var/spool/qscan", "where the scanner keeps its files"),
     "qmail-queue-binary": ("", "the queue program that clean mail is handed to; qmail-queue"),
-    "scanners": ("", "the engines, comma-separated: clamdscan, fast_spamassassin[=SUBJECT], rspamd"),
+    "scanners": (
+        "",
+        "the engines, comma-separated: clamdscan, fast_spamassassin[=SUBJECT] or verbose_spamassassin, rspamd",
+    ),
     "clamd": ("/run/clamav/clamd.ctl", "clamd's socket, or ADDRESS:PORT"),
     "spamd": ("127.0.0.1:783", "spamd's socket, or ADDRESS:PORT"),
     "rspamd": ("127.0.0.1:11333", "rspamd's ADDRESS:PORT"),
@@ -49,6 +53,7 @@ TABLE = {
     "sa-maxsize": ("500000", "bytes of a message above which the spam engines are not asked"),
     "max-scan-size": ("100000000", "bytes of a message above which no engine is asked"),
     "max-zip-size": ("1000000000", "bytes above which what a zip would unpack to is a policy event"),
+    "block-password-protected": ("no", "make a zip archive with a password a policy event"),
     "ignore-eol-check": ("no", "let NUL and carriage returns in headers pass"),
     "admin": ("root", "who is told, before the @"),
     "domain": ("", "and behind it; control/me"),
@@ -71,7 +76,8 @@ CHOICES = {
     "header": ("Received", "X-Qmail-Scanner-Diagnostics"),
     "add-dscr-hdrs": ("no", "yes", "all"),
 }
-SWITCHES = {**dict.fromkeys(("ignore-eol-check", "log-crypto", "debug"), YES + NO), "error-fd": NO}  # or a number
+_SWITCHED = ("block-password-protected", "ignore-eol-check", "log-crypto", "debug")
+SWITCHES = {**dict.fromkeys(_SWITCHED, YES + NO), "error-fd": NO}  # or a number
 
 
 class BadSettings(TemporaryFailure):
@@ -148,8 +154,17 @@ class Settings:
             if name:
                 if name not in ENGINES:
                     raise BadSettings(f"control/scanner: scanners: what is {name}?")
+                if name == VERBOSE and value:
+                    raise BadSettings(f"control/scanner: scanners: {name} has no text: spamd itself marks the Subject")
                 found.append((ENGINES[name][0], ENGINES[name][1], value))
+        if len([kind for kind, _, _ in found if kind == "spamd"]) > 1:
+            raise BadSettings("control/scanner: scanners: spamd is asked once, and either fast or verbose")
         return found
+
+    @property
+    def is_verbose(self) -> bool:
+        """Is what spamd makes of a message to be passed on in its place?"""
+        return VERBOSE in [word.strip() for word in self.text("scanners").split(",")]
 
     @property
     def spool(self) -> bytes:
@@ -186,6 +201,7 @@ ENGINES = {
     "clamdscan": ("clamd", b"clamdscan"),
     "clamscan": ("clamd", b"clamscan"),
     "fast_spamassassin": ("spamd", b"spamassassin"),
+    VERBOSE: ("spamd", b"spamassassin"),
     "rspamd": ("rspamd", b"rspamd"),
 }
 

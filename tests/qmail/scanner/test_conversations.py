@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from qmail.scanner.clamd import Clamd
 from qmail.scanner.conversation import Conversation
 from qmail.scanner.rspamd import Rspamd
-from qmail.scanner.spamd import Spamd
+from qmail.scanner.spamd import Rewriting, Spamd
+from qmail.scanner.store import Store
 from qmail.scanner.verdict import Infected, Scored, Trouble, Verdict
 
 NO_ANSWER = Trouble(b"x", b"closed the connection without an answer")
@@ -99,6 +102,61 @@ def test_what_spamd_answers(answer: bytes, verdict: Verdict) -> None:
 )
 def test_what_is_no_answer_of_spamd_is_trouble(answer: bytes) -> None:
     assert isinstance(hear(lambda: Spamd(b"x"), answer), Trouble)
+
+
+def returned(
+    message: bytes, length: int | None = None, result: bytes = b"Spam: True ; 7.4 / 5.0\r\n", more: bytes = b""
+) -> bytes:
+    said = b"Content-length: %d\r\n" % (len(message) if length is None else length)
+    return b"SPAMD/1.1 0 EX_OK\r\n" + said + result + more + b"\r\n" + message
+
+
+MARKED = b"X-Spam-Status: Yes, score=7.4\nSubject: x\n\nhello\r\n\r\nyou\n"
+
+
+def test_spamd_is_asked_for_the_message_and_it_is_kept_at_every_cut(tmp_path: Path) -> None:
+    kept: list[Store] = []
+
+    def make() -> Rewriting:
+        kept.append(Store(os.fsencode(tmp_path)))
+        conversation = Rewriting(b"x", b"a@b", kept[-1])
+        sent = b"".join(conversation.requests(5, [b"ab", b"cde"]))
+        assert sent == b"PROCESS SPAMC/1.5\r\nContent-length: 5\r\nUser: a@b\r\n\r\nabcde"
+        return conversation
+
+    assert hear(make, returned(MARKED)) == Scored(b"x", True, b"7.4", b"5.0")
+    assert [b"".join(store.blocks()) for store in kept] == [MARKED, MARKED]
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (returned(MARKED, len(MARKED) + 1), b"another length"),  # cut short
+        (returned(MARKED, len(MARKED) - 1), b"another length"),
+        (returned(MARKED, more=b"Content-length: 3\r\n"), b"another length"),
+        (returned(b""), b"another length"),  # no message is made of nothing
+        (b"SPAMD/1.1 0 EX_OK\r\nSpam: True ; 7.4 / 5.0\r\n\r\n" + MARKED, b"another length"),
+        (returned(MARKED, result=b""), b"what does it mean"),
+        (returned(MARKED, result=b"Spam: Perhaps ; 1 / 5\r\n"), b"what does it mean"),
+        (returned(b"x" * (Rewriting.REPORT + 6)), b"too long"),
+        (returned(b"", more=b"X: " + b"y" * 70000), b"too long"),
+        (b"SPAMD/1.0 76 Bad header line: FOO\r\n", b"76 Bad header line"),
+        (b"", b"without an answer"),
+    ],
+)
+def test_a_message_that_does_not_come_back_whole_is_never_used(answer: bytes, why: bytes, tmp_path: Path) -> None:
+    stores: list[Store] = []
+
+    def make() -> Rewriting:
+        stores.append(Store(os.fsencode(tmp_path)))
+        conversation = Rewriting(b"x", b"", stores[-1])
+        assert b"".join(conversation.requests(5, [b"hello"])).endswith(b"\r\n\r\nhello")
+        return conversation
+
+    verdict = hear(make, answer)
+    assert isinstance(verdict, Trouble) and why in verdict.why
+    for store in stores:
+        store.close()
 
 
 def http(body: bytes, status: bytes = b"200 OK", length: int | None = None) -> bytes:

@@ -12,6 +12,7 @@ import pytest
 from qmail.scanner import probing
 from qmail.scanner.asking import Question, ask
 from qmail.scanner.clamd import Ask, Clamd
+from qmail.scanner.spamd import Rewriting
 from qmail.scanner.store import Store
 from qmail.scanner.verdict import Infected, Scored, Trouble, Verdict
 from tests.support.scanners import FOUND, RealClamd, RealSpamd
@@ -71,6 +72,19 @@ def test_spamd_knows_good_from_bad(spamd: RealSpamd) -> None:
     bad = spamd.says(probing.CLEAN + probing.GTUBE + b"\n")
     assert isinstance(bad, Scored) and bad.spam and float(bad.score) >= 1000
     assert probing.check("spamd", spamd.address) == ""
+
+
+def test_spamd_returns_the_message_with_its_report(spamd: RealSpamd, tmp_path: Path) -> None:
+    for bait, spam in ((b"", False), (probing.GTUBE + b"\n", True)):
+        message = b"X-Spam-Status: No, lies\n" + probing.CLEAN + bait
+        store, rewritten = Store(os.fsencode(tmp_path)), Store(os.fsencode(tmp_path))
+        store.write(message)
+        (verdict,) = ask([Question(Rewriting(b"x", b"", rewritten), spamd.address, 60)], store)
+        assert isinstance(verdict, Scored) and verdict.spam is spam
+        text = b"".join(rewritten.blocks())
+        assert text.partition(b"\n\n")[0].count(b"X-Spam-Status: ") == 1 and b"lies" not in text.partition(b"\n\n")[0]
+        assert b"Subject: clean probe\n" in text and (b"Content analysis details:" in text) is spam
+        assert (b"\nX-Spam-Status: Yes, score=1" in text) is spam
 
 
 def test_what_is_no_engine_of_that_kind_is_found_out(clamd: RealClamd, spamd: RealSpamd) -> None:

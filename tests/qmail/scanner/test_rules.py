@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import time
 import zipfile
@@ -113,3 +114,23 @@ def test_mime_bombs_are_policy_events(home: ScannedHome) -> None:
     )
     home.set(ignore_eol_check="yes")
     assert home.hand_in(nul) == b""
+
+
+# a.txt, made by Info-ZIP 3.0: zip -P secret a.zip a.txt
+LOCKED = base64.b64decode(
+    "UEsDBAoACQAAAIAYe10gMDo2EgAAAAYAAAAFABwAYS50eHRVVAkAAyDzCGsg8whrdXgLAAEEAAAAAAQAAAAADzfkGFodheulwIWZ5Ch6rlI8UEsHCCAw"
+    "OjYSAAAABgAAAFBLAQIeAwoACQAAAIAYe10gMDo2EgAAAAYAAAAFABgAAAAAAAEAAACkgQAAAABhLnR4dFVUBQADIPMIa3V4CwABBAAAAAAEAAAAAFBL"
+    "BQYAAAAAAQABAEsAAABhAAAAAAA="
+)
+
+
+def test_a_zip_with_a_password_is_a_policy_event_where_that_is_wanted(home: ScannedHome) -> None:
+    message = with_attachment("a.zip", LOCKED)
+    assert home.hand_in(message) == b"" and len(home.queued()) == 1
+    home.set(block_password_protected="yes")
+    assert home.hand_in(message) == b"" and home.queued() == []
+    (kept,) = home.quarantined()
+    assert (kept.kind, kept.event) == (b"policy", b"Disallowed password-protected archive")
+    home.set(policy="reject")
+    assert home.hand_in(message) == b"Dthis message is not allowed here: Disallowed password-protected archive (#5.7.1)"
+    assert home.hand_in(with_attachment("a.zip", zipped("a.txt", b"hello"))) == b"" and len(home.queued()) == 1

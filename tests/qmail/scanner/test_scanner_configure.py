@@ -118,6 +118,13 @@ def test_an_engine_that_does_not_work_stops_the_installation(bare: ScannedHome, 
         (["--install=yes"], 100, b"illegal option"),
         (["word"], 100, b"usage: "),
         (["--scanners", "sweep"], 111, b"what is sweep?"),
+        (["--scanners", "verbose_spamassassin=SPAM:"], 111, b"verbose_spamassassin has no text: spamd itself marks"),
+        (
+            ["--scanners", "verbose_spamassassin,fast_spamassassin"],
+            111,
+            b"spamd is asked once, and either fast or verbose",
+        ),
+        (["--block-password-protected", "perhaps"], 111, b"block-password-protected: neither yes or no nor a number"),
         (["--virus", "eat"], 111, b"what is eat?"),
         (["--archive", "a(b"], 111, b"control/scanner: archive: a(b: "),
         (["--dlp-monitor", "yes"], 100, b"--dlp-monitor yes: that is not done here"),
@@ -136,8 +143,18 @@ def test_what_makes_no_sense_changes_nothing(bare: ScannedHome, words: list[str]
 
 
 def test_options_of_the_original_are_taken(bare: ScannedHome) -> None:
-    old = ["--skip-setuid-test", "--batch", "--lang", "en_GB", "--archive=no", "--ignore-eol-check"]
-    done = configure(bare, "--scanners=", *old, "--sa-faulttolerant", "yes")
+    old = [
+        "--skip-setuid-test",
+        "--batch",
+        "--lang",
+        "en_GB",
+        "--archive=no",
+        "--ignore-eol-check",
+        "--dlp-monitor",
+        "no",
+    ]
+    done = configure(bare, "--scanners=", *old, "--sa-faulttolerant", "yes", "--block-password-protected", "yes")
     assert done.code == 0
     assert b"--lang has no meaning here\n" in done.out
     assert b"control/scanner: ignore-eol-check: yes\ncontrol/scanner: spamd-failure: pass\n" in done.out
+    assert b"control/scanner: block-password-protected: yes\n" in done.out

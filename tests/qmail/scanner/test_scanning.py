@@ -119,6 +119,66 @@ def test_spam_is_tagged_and_fields_that_lie_about_it_renamed(
     assert ":SA:1(9.3/5.0): " in capfd.readouterr().err
 
 
+def rewriting(message: bytes, result: bytes) -> bytes:
+    """spamd's answer to PROCESS."""
+    return b"SPAMD/1.1 0 EX_OK\r\nContent-length: %d\r\n%b\r\n\r\n%b" % (len(message), result, message)
+
+
+def test_what_spamd_makes_of_a_message_is_passed_on_in_its_place(
+    home: ScannedHome, capfd: pytest.CaptureFixture[str]
+) -> None:
+    theirs = b"X-Spam-Status: Yes, score=9.3\nSubject: *****SPAM***** x\n\n" + b"report\n" * 30000  # not held in memory
+    with ScriptedEngine([ALL, rewriting(theirs, b"Spam: True ; 9.3 / 5.0")]) as engine:
+        home.set(scanners="verbose_spamassassin", spamd=engine.address, archive="yes")
+        assert home.hand_in() == b""
+        assert bytes(engine.told[0]).startswith(b"PROCESS SPAMC/1.5\r\n") and engine.told[0].endswith(CLEAN)
+    ((_, found),) = home.queued()
+    head, _, rest = found.partition(b" -0000\n")
+    assert head.startswith(b"Received: from 192.168.1.22 by ") and rest == theirs
+    assert re.search(rf":SA:1\(9\.3/5\.0\): [\d.]+ {len(CLEAN)} ", capfd.readouterr().err)
+    (kept,) = (home.spool / "archives/new").iterdir()
+    assert kept.read_bytes().endswith(CLEAN) and theirs not in kept.read_bytes()  # as it was received
+    assert home.leftovers() == []
+
+
+def test_ham_that_spamd_has_written_into_is_passed_on_so_unless_another_engine_contradicts(home: ScannedHome) -> None:
+    theirs = b"X-Spam-Status: No, score=0.9\n" + CLEAN
+    body = b'{"action":"add header","score":7.5,"required_score":15.0}'
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    with (
+        ScriptedEngine([ALL, rewriting(theirs, b"Spam: False ; 0.9 / 5.0")]) as engine,
+        ScriptedEngine([200, answer]) as rspamd,
+    ):
+        home.set(scanners="verbose_spamassassin", spamd=engine.address, rspamd=rspamd.address)
+        assert home.hand_in() == b""
+        assert home.queued()[0][1].endswith(b" -0000\n" + theirs)
+        home.set(scanners="verbose_spamassassin,rspamd=JUNK:")
+        assert home.hand_in() == b""
+    assert home.queued()[0][1].endswith(
+        b" -0000\nX-Spam-Status: Yes, hits=7.5 required=15.0\nX-Spam-Level: +++++++\nX-Old-Spam-Status: No, score=0.9\n"
+        + CLEAN.replace(b"Subject: ", b"Subject: JUNK: ")
+    )
+
+
+def test_a_message_that_spamd_cuts_short_waits_or_passes_as_it_was(home: ScannedHome) -> None:
+    with ScriptedEngine([ALL, rewriting(CLEAN, b"Spam: False ; 0.9 / 5.0")[:-1]]) as engine:
+        home.set(scanners="verbose_spamassassin", spamd=engine.address)
+        assert home.hand_in() == DEFERRED
+        home.set(spamd_failure="pass")
+        assert home.hand_in() == b""
+    ((_, found),) = home.queued()
+    assert b":SA:0(?/?):. \n" in found and found.endswith(b" -0000\n" + CLEAN)
+
+
+def test_spam_that_is_kept_is_kept_as_it_came(home: ScannedHome) -> None:
+    theirs = b"X-Spam-Status: Yes, score=9.3\n" + CLEAN
+    with ScriptedEngine([ALL, rewriting(theirs, b"Spam: True ; 9.3 / 5.0")]) as engine:
+        home.set(scanners="verbose_spamassassin", spamd=engine.address, spam="quarantine")
+        assert home.hand_in() == b""
+    (kept,) = home.quarantined()
+    assert b"".join(kept.blocks()) == CLEAN
+
+
 def test_ham_gets_no_field_of_its_own_but_its_score_is_logged(
     home: ScannedHome, capfd: pytest.CaptureFixture[str]
 ) -> None:
