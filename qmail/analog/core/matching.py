@@ -117,13 +117,15 @@ class Matcher:
                 out.append(self._exact((lead + line).encode("latin-1")))  # noqa: PERF401  (a Part looks at `out`)
         else:
             self._quick(lines, lead, out.append)
+            self._check()
+            self._tidy()
 
     def _quick(self, lines: list[str], lead: str, add: Callable[[str], None]) -> None:
         """The quick way.  Fields are split at single blanks: an empty one would mean that fields are elsewhere.
 
         Nothing is changed before all is known to be in order; only numbers of deliveries are left to `_check`."""
-        deliveries, messages, numbers = self._deliveries, self._messages, self._numbers
-        note, begin, end = self._started.append, self._quick_info, self._quick_end
+        deliveries, messages, note = self._deliveries, self._messages, self._started.append
+        announce, begin, end = self._quick_new, self._quick_info, self._quick_end
         for line in lines:
             fields = line.split(" ")
             try:
@@ -147,22 +149,24 @@ class Matcher:
                         counts[which] += 1
                         add(f"d {kind} {birth} {start} {stamp} {size} {sender} {to}.{recipient} {qp} {uid} {reason}\n")
                         continue
-                elif action == "new":
-                    stamp, _, word, number = fields
-                    if stamp and word and number not in messages and _is_sound(number):
-                        numbers[number] = None
-                        continue
-                elif action == "info":
-                    if begin(fields, line):
-                        continue
+                elif action == "new" and announce(fields):
+                    continue
+                elif action == "info" and begin(fields, line):
+                    continue
                 elif action == "end" and (text := end(fields)):
                     add(text)
                     continue
             except (IndexError, KeyError, ValueError):
                 pass
             self._slowly(lead + line, add)
-        self._check()
-        self._tidy()
+
+    def _quick_new(self, fields: list[str]) -> bool:
+        """A number is given out, if the quick way can tell that it is one.  Raises ValueError."""
+        stamp, _, word, number = fields
+        if stamp and word and number not in self._messages and _is_sound(number):
+            self._numbers[number] = None
+            return True
+        return False
 
     def _quick_info(self, fields: list[str], line: str) -> bool:
         """A message begins, if it is one that the quick way can do.  Raises ValueError."""
