@@ -17,6 +17,10 @@ from tests.support.programs import programs
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = sorted(path for package in ("ucspi", "qmail") for path in (ROOT / package).rglob("*.py"))
 
+LONGEST_MODULE, LONGEST_FUNCTION = 400, 40  # lines
+# Generators of test cases: one `yield` after another, as a table in other places is one line after another.
+TABLES = re.compile(r"tests/(?:differential/families/\w+|qmail/forwarding/test_originals)\.py (?:cases|_environments)")
+
 # What a program that is started for every connection or message must not pay for at its start.
 HEAVY = {"click", "dataclasses", "typing", "enum", "re", "socket", "subprocess", "logging", "tempfile", "dns"}
 DAEMONS = {"ucspi.tcpserver", "qmail.queued", "qmail.send", "qmail.admin.serve"}
@@ -82,9 +86,24 @@ def test_a_program_starts_without_heavy_imports(module: str) -> None:
     assert not (HEAVY & set(out.split()))
 
 
-def test_no_module_is_a_god() -> None:
-    lengths = {module_name(path): len(path.read_text().splitlines()) for path in MODULES}
-    assert {name: length for name, length in lengths.items() if length > 420} == {}
+def python_files() -> list[Path]:
+    """Every module of ours, tests and benchmarks with them."""
+    return sorted(path for folder in ("ucspi", "qmail", "bench", "tests") for path in (ROOT / folder).rglob("*.py"))
+
+
+def test_a_module_has_400_lines_at_most() -> None:
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in python_files()}
+    assert {name: length for name, length in lengths.items() if length > LONGEST_MODULE} == {}
+
+
+def test_a_function_has_40_lines_at_most_unless_it_is_a_table() -> None:
+    long = [
+        f"{path.relative_to(ROOT)} {node.name}"
+        for path in python_files()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno >= LONGEST_FUNCTION
+    ]
+    assert [name for name in long if not TABLES.fullmatch(name)] == []
 
 
 @pytest.mark.parametrize("name", programs().keys())

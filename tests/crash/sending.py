@@ -43,20 +43,12 @@ def _start(main: chain.Main, name: bytes, home: Path, fds: dict[int, int], nth: 
     return chain.fork(body, [name], {b"QMAILHOME": os.fsencode(home)}, fds)
 
 
-def qmail_send(home: Path, nth: Nth, sink: list[bytes]) -> list[str]:
-    """Let it work until it dies or rests, then kill it.  The calls it made; what goes away is added to `sink`."""
-    log, to_local, to_remote, to_clean, calls = (_pipe() for _ in range(5))
-    from_local, from_remote, from_clean = (_pipe() for _ in range(3))
-    for _, write in (from_local, from_remote):
-        os.write(write, b"\x05")
-    cleaner = _start(qmail_clean, b"qmail-clean", home, {0: to_clean[0], 1: from_clean[1]}, None)
-    fds = [log[1], to_local[1], from_local[0], to_remote[1], from_remote[0], to_clean[1], from_clean[0]]
-    pid = _start(send, b"qmail-send", home, {**dict(enumerate(fds)), HIGH: calls[1]}, nth)
-    for fd in (*fds, to_clean[0], from_clean[1], calls[1]):
-        os.close(fd)
-    player = Deliverer(home, sink.append)
-    heard = {log[0]: b"", calls[0]: b""}
-    spawns = {to_local[0]: (from_local[1], CommandReader()), to_remote[0]: (from_remote[1], CommandReader())}
+# Where a spawn program's commands come from: where its reports go, and how far a command has been read.
+Spawns = dict[int, tuple[int, CommandReader]]
+
+
+def _play(home: Path, pid: int, player: Deliverer, heard: dict[int, bytes], spawns: Spawns) -> None:
+    """Be the spawn programs of qmail-send until it dies or rests; what else is `heard` is kept."""
     poll = select.poll()
     for fd in (*heard, *spawns):
         poll.register(fd, select.POLLIN)
@@ -81,6 +73,22 @@ def qmail_send(home: Path, nth: Nth, sink: list[bytes]) -> list[str]:
                         pass
         if not _alive(pid):
             break
+
+
+def qmail_send(home: Path, nth: Nth, sink: list[bytes]) -> list[str]:
+    """Let it work until it dies or rests, then kill it.  The calls it made; what goes away is added to `sink`."""
+    log, to_local, to_remote, to_clean, calls = (_pipe() for _ in range(5))
+    from_local, from_remote, from_clean = (_pipe() for _ in range(3))
+    for _, write in (from_local, from_remote):
+        os.write(write, b"\x05")
+    cleaner = _start(qmail_clean, b"qmail-clean", home, {0: to_clean[0], 1: from_clean[1]}, None)
+    fds = [log[1], to_local[1], from_local[0], to_remote[1], from_remote[0], to_clean[1], from_clean[0]]
+    pid = _start(send, b"qmail-send", home, {**dict(enumerate(fds)), HIGH: calls[1]}, nth)
+    for fd in (*fds, to_clean[0], from_clean[1], calls[1]):
+        os.close(fd)
+    heard = {log[0]: b"", calls[0]: b""}
+    spawns = {to_local[0]: (from_local[1], CommandReader()), to_remote[0]: (from_remote[1], CommandReader())}
+    _play(home, pid, Deliverer(home, sink.append), heard, spawns)
     if _alive(pid):
         os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)

@@ -91,6 +91,20 @@ def _name(pid: int) -> str:
     return os.path.basename(name) or "?"
 
 
+def nothing_stays(host: MailHost) -> None:
+    """What the dead have left in queue and maildirs is taken away when it is old enough."""
+    age(host.home / "queue")
+    host.ensure()
+    deadline = time.monotonic() + DRAIN
+    while states(host.home / "queue") or os.listdir(host.home / "queue/pid"):
+        assert time.monotonic() < deadline, ("left behind", states(host.home / "queue"))
+        time.sleep(0.05)
+    for folder in ("Maildir", "Bounces"):
+        tmp = host.home / folder / "tmp"
+        maildrop.sweep(os.fsencode(tmp), int(time.time()) + OLD)
+        assert os.listdir(tmp) == []
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_whoever_is_killed_whenever_accepted_mail_arrives_whole(host: MailHost) -> None:
@@ -116,16 +130,7 @@ def test_whoever_is_killed_whenever_accepted_mail_arrives_whole(host: MailHost) 
     host.qmail.stop(signal.SIGTERM)
     wrong = forbidden(states(host.home / "queue"))
     verdict = judge(messages, accepted, host.home, host.sent(), torn=True)
-    age(host.home / "queue")
-    host.ensure()
-    deadline = time.monotonic() + DRAIN
-    while states(host.home / "queue") or os.listdir(host.home / "queue/pid"):
-        assert time.monotonic() < deadline, ("left behind", states(host.home / "queue"))
-        time.sleep(0.05)
-    for folder in ("Maildir", "Bounces"):
-        tmp = host.home / folder / "tmp"
-        maildrop.sweep(os.fsencode(tmp), int(time.time()) + OLD)
-        assert os.listdir(tmp) == []
+    nothing_stays(host)
     account = Account(host.log, host.lives, shots.deaths)
     print(
         f"\nkill: {shots.names.total()} kills {dict(shots.names)}, {len(messages)} messages, {len(accepted)} accepted, "

@@ -10,7 +10,7 @@ import shutil
 import smtplib
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -179,46 +179,64 @@ def test_the_articles_host_delivers_refuses_quarantines_and_tags(scanned: Scanne
     assert any("Fwd: hey dude!" in text for text in scanned.delivered(3))
 
 
+class Load:
+    """Four clients send forty messages, each until it is taken.  `down`: nothing may be taken now."""
+
+    def __init__(self, scanned: ScannedHost) -> None:
+        self.scanned = scanned
+        self.accepted: list[int] = []
+        self.deferred: list[int] = []
+        self.down = threading.Event()
+        self._errors: list[object] = []
+        self._threads = [threading.Thread(target=self._send, args=(range(start, 40, 4),)) for start in range(4)]
+        for thread in self._threads:
+            thread.start()
+
+    def until(self, reached: Callable[[], bool]) -> None:
+        until(lambda: reached() or self._errors, lambda: f"{self.accepted} {self.deferred} {self._errors}", 60)
+
+    def finish(self) -> None:
+        for thread in self._threads:
+            thread.join(90)
+        assert self._errors == []
+
+    def _send(self, numbers: range) -> None:
+        try:
+            for number in numbers:
+                while not self._taken(number):
+                    pass
+        except BaseException as error:
+            self._errors.append(error)
+
+    def _taken(self, number: int) -> bool:
+        was_down = self.down.is_set()
+        code, text = self.scanned.send(CLEAN.replace(b"E8C8", b"%d" % number), "10.9.8.7")
+        if code == 250:
+            assert not (was_down and self.down.is_set()), "passed unscanned"
+            self.accepted.append(number)
+            return True
+        assert (code, text) == (451, b"mail server temporarily rejected message (#4.3.0)")
+        self.deferred.append(number)
+        return False
+
+
 @pytest.mark.parametrize(("kind", "name"), [("clamd", "clamdscan"), ("spamd", "spamassassin")])
 def test_an_engine_that_stops_in_mid_load_loses_no_mail_and_lets_none_pass_unscanned(
     scanned: ScannedHost, kind: str, name: str
 ) -> None:
-    accepted: list[int] = []
-    deferred: list[int] = []
-    down = threading.Event()
-    errors: list[object] = []
-
-    def sender(numbers: range) -> None:
-        try:
-            for number in numbers:
-                while True:
-                    was_down = down.is_set()
-                    code, text = scanned.send(CLEAN.replace(b"E8C8", b"%d" % number), "10.9.8.7")
-                    if code == 250:
-                        assert not (was_down and down.is_set()), "passed unscanned"
-                        accepted.append(number)
-                        break
-                    assert (code, text) == (451, b"mail server temporarily rejected message (#4.3.0)")
-                    deferred.append(number)
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=sender, args=(range(start, 40, 4),)) for start in range(4)]
-    for thread in threads:
-        thread.start()
-    until(lambda: len(accepted) >= 8 or errors, lambda: f"{accepted} {errors}", 60)
+    load = Load(scanned)
+    load.until(lambda: len(load.accepted) >= 8)
     scanned.services[kind].stop(9)
-    down.set()
-    before = len(deferred)
-    until(lambda: len(deferred) >= before + 8 or errors, lambda: f"{deferred} {errors}", 60)
-    down.clear()
+    load.down.set()
+    before = len(load.deferred)
+    load.until(lambda: len(load.deferred) >= before + 8)
+    load.down.clear()
     if kind == "clamd":
         (Path(scanned.clamd.directory) / "clamd.ctl").unlink(missing_ok=True)
     engine = scanned.clamd if kind == "clamd" else scanned.spamd
     scanned.services[kind] = scanned.host.start(*engine.argv())
-    for thread in threads:
-        thread.join(90)
-    assert errors == [] and sorted(accepted) == list(range(40))
+    load.finish()
+    assert sorted(load.accepted) == list(range(40))
     found = re.findall(r"^Message-ID: <(\d+)@aaaa\.hu>$", "\n".join(scanned.delivered(40)), re.M)
     assert sorted(map(int, found)) == list(range(40))  # each of them, and none twice
     assert f"warning: {name}: " in scanned.logged(rf"mail\.warning? qmail-scanner\[\d+\]: warning: {name}")

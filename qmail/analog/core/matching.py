@@ -149,9 +149,7 @@ class Matcher:
                         counts[which] += 1
                         add(f"d {kind} {birth} {start} {stamp} {size} {sender} {to}.{recipient} {qp} {uid} {reason}\n")
                         continue
-                elif action == "new" and announce(fields):
-                    continue
-                elif action == "info" and begin(fields, line):
+                elif (action == "new" and announce(fields)) or (action == "info" and begin(fields, line)):
                     continue
                 elif action == "end" and (text := end(fields)):
                     add(text)
