@@ -11,11 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from qmail.scanner import scanning
 from tests.support.engines import ALL, STALL, ScriptedEngine
 from tests.support.scanned import CLEAN, DEFERRED, OK, REFUSED, VIRUS, ScannedHome, chunks, with_attachment
 from tests.support.scanned import home as home
-from ucspi.core import chain
 
 
 def test_clean_mail_goes_on_with_a_field_on_top_and_the_line_of_listing_16(
@@ -343,72 +341,3 @@ def test_the_header_cannot_be_broken_into_by_an_envelope(home: ScannedHome) -> N
     )
     ((_, message),) = home.queued()
     assert b"\nX-Evil" not in message and message.endswith(CLEAN)
-
-
-# --- trouble on this side
-
-
-def test_a_full_spool_defers_and_leaves_nothing(home: ScannedHome) -> None:
-    with ScriptedEngine([chunks(CLEAN), VIRUS]) as engine:
-        home.set(scanners="clamdscan", clamd=engine.address, virus="quarantine,reject")
-        place = home.spool / "quarantine/viruses/tmp"
-        place.rmdir()
-        assert home.hand_in() == b"Zqq write error or disk full (#4.3.0)"
-    (home.spool / "working/tmp").rmdir()
-    assert home.hand_in(CLEAN + b"x" * 300000) == b"Zqq write error or disk full (#4.3.0)"
-    assert home.queued() == [] and home.quarantined() == []
-
-
-@pytest.mark.parametrize(
-    ("settings", "rules"),
-    [
-        ({"virus": "eat"}, ""),
-        ({"nonsense": "1"}, ""),
-        ({"scanners": "sweep"}, ""),
-        ({"sa_timeout": "x"}, ""),
-        ({}, "x"),
-    ],
-)
-def test_settings_that_make_no_sense_defer_all_mail(home: ScannedHome, settings: dict[str, str], rules: str) -> None:
-    home.set(**settings)
-    home.rules(rules)
-    assert home.hand_in() == b"Zqq unable to read configuration (#4.3.0)"
-
-
-def test_what_the_next_queue_program_says_is_the_result(home: ScannedHome, capfd: pytest.CaptureFixture[str]) -> None:
-    script = home.home / "next"
-    script.write_text("#!/bin/sh\ncat >message\ncat <&1 >envelope\nexit 31\n")
-    script.chmod(0o755)
-    assert home.hand_in(QSQUEUE=os.fsencode(script)) == b"Dmail server permanently rejected message (#5.3.0)"
-    assert (home.home / "envelope").read_bytes() == b"Fsj@aaaa.hu\0Tsj@mail.aaaa.hu\0\0"
-    assert (home.home / "message").read_bytes().endswith(CLEAN)
-    assert "Clear" not in capfd.readouterr().err  # a line says that it was queued
-    home.set(qmail_queue_binary=str(script))
-    assert home.hand_in() == b"Dmail server permanently rejected message (#5.3.0)"
-
-
-def test_the_scanner_does_not_call_itself(home: ScannedHome, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chain, "module_of", lambda file: scanning.OWN)
-    assert home.hand_in() == b"Zqq unable to read configuration (#4.3.0)"
-
-
-def test_a_message_given_up_is_forgotten(home: ScannedHome) -> None:
-    before = os.listdir("/proc/self/fd")
-    mail = home.submission()
-    mail.write(b"x" * 300000)
-    mail.abandon()
-    mail = home.submission()
-    mail.write(b"x" * 300000)
-    mail.fail()
-    assert mail.close(b"a@b", [b"c@d"]) == b"Zqq read error (#4.3.0)"
-    assert home.queued() == [] and home.leftovers() == []
-    assert os.listdir("/proc/self/fd") == before
-
-
-def test_a_bug_is_temporary_and_nothing_is_lost_or_left(home: ScannedHome, monkeypatch: pytest.MonkeyPatch) -> None:
-    def bug(*_: object) -> None:
-        raise ZeroDivisionError
-
-    monkeypatch.setattr("qmail.scanner.fields.block", bug)
-    assert home.hand_in() == b"Zqq internal bug (#4.3.0)"
-    assert home.queued() == []
