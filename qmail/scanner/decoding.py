@@ -1,6 +1,7 @@
 """Attachments decoded as they go by, for their size and, if they are zip archives, the names in them.
 
-Nothing of an attachment is kept but what is needed to go on: at most a line, or an archive's directory."""
+Nothing of an attachment is kept but what is needed to go on: at most a line, and what may be an archive's directory.
+Readers find an archive behind other bytes too, so every attachment may be one."""
 
 from __future__ import annotations
 
@@ -32,14 +33,16 @@ class Inner:
 class Content:
     """One attachment: feed() what stands in the message, then end()."""
 
-    __slots__ = ("_budget", "_head", "archive", "inner", "size")
+    __slots__ = ("_budget", "_head", "_left", "_zip", "archive", "inner", "size")
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
+        self._left = Budget(budget.left)  # spent on what may turn out to be no archive
+        self._zip = Archive(self._left)
+        self._head = b""  # its first two bytes
         self.size = 0
-        self.archive: Archive | None = None
+        self.archive: Archive | None = None  # in the end, if it is one
         self.inner: Inner | None = None
-        self._head: bytes | None = b""  # until it is known what it is
 
     def feed(self, data: bytes) -> None:
         """The next bytes of the message."""
@@ -47,28 +50,25 @@ class Content:
 
     def end(self) -> None:
         """The attachment is over."""
-        if self.archive is not None:
-            self.archive.end()
         if self.inner is not None:
-            self.inner.end()
+            return self.inner.end()
+        self._zip.end()
+        if self._zip.found or self._head == b"PK":
+            self.archive = self._zip
+            self._budget.left = self._left.left
 
     @property
     def uuencoded(self) -> list[bytes]:
-        """Names of files that stand uuencoded in a text."""
+        """Names of files that stand uuencoded in it."""
         return []
 
     def _take(self, data: bytes) -> None:
         self.size += len(data)
         if self.inner is not None:
             return self.inner.feed(data)
-        if self._head is not None:
-            data = self._head + data
-            self._head = data if len(data) < 2 else None
-            if not data.startswith(b"PK"):
-                return
-            self.archive = Archive(self._budget)
-        if self.archive is not None:
-            self.archive.feed(data)
+        if len(self._head) < 2:
+            self._head = (self._head + data)[:2]
+        self._zip.feed(data)
 
 
 class Base64(Content):
@@ -124,8 +124,8 @@ class QuotedPrintable(Content):
         super().end()
 
 
-class Text(Content):
-    """Text as it stands, in which files may be uuencoded."""
+class Plain(Content):
+    """What stands as it is; files may be uuencoded in it."""
 
     __slots__ = ("_names", "_rest")
 
@@ -156,10 +156,8 @@ class Text(Content):
             self._names.append(name.strip())
 
 
-def content(encoding: bytes, is_text: bool, budget: Budget) -> Content:
+def content(encoding: bytes, budget: Budget) -> Content:
     """What decodes an attachment of that Content-Transfer-Encoding, which is in small letters."""
     if encoding == b"base64":
         return Base64(budget)
-    if encoding == b"quoted-printable":
-        return QuotedPrintable(budget)
-    return Text(budget) if is_text else Content(budget)
+    return QuotedPrintable(budget) if encoding == b"quoted-printable" else Plain(budget)

@@ -163,26 +163,24 @@ class Walker(decoding.Inner):
     def _begin(self, fields: list[tuple[bytes, bytes]]) -> None:
         """A header is complete: what does it announce?"""
         own = [(name, value) for name, value in fields if name.startswith(b"content-")]
-        first: dict[bytes, bytes] = {}
-        for name, value in own:
-            first.setdefault(name, value)
-        kind = Value(first.get(b"content-type", b"message/rfc822" if self._digest else b"text/plain"))
-        boundary = kind.get(b"boundary").rstrip()
-        if kind.word.startswith(b"multipart/") and boundary:
-            self._enter(boundary, kind.word == b"multipart/digest")
-            return
-        names = _names(kind, Value(first.get(b"content-disposition", b"")))
+        kinds = _values(own, b"content-type") or [Value(b"message/rfc822" if self._digest else b"text/plain")]
+        for kind in kinds:
+            boundary = kind.text(b"boundary").rstrip()
+            if kind.word.startswith(b"multipart/") and boundary:
+                self._enter(boundary, kind.word == b"multipart/digest")
+                return
         if len(self.parts) >= PARTS:
             return self._stop(TOO_MANY)
+        kind, names = kinds[0], _names(kinds, _values(own, b"content-disposition"))
         self._part = Part([(name, value[:FIELD]) for name, value in own[:FIELDS]], kind.word[:FIELD], names)
         self.parts.append(self._part)
-        encoding = first.get(b"content-transfer-encoding", b"").strip().lower()
+        encoding = _encoding(_values(own, b"content-transfer-encoding"))
         is_message = kind.word in (b"message/rfc822", b"message/global", b"message/news")
         if is_message and encoding not in (b"base64", b"quoted-printable"):
             self._enter(b"", False)
             self._in_header = True
             return
-        self._content = decoding.content(encoding, kind.word.startswith(b"text/"), self._budget)
+        self._content = decoding.content(encoding, self._budget)
         if is_message:
             self._descend(self._content)
 
@@ -287,11 +285,27 @@ def _word(line: bytes) -> bytes:
     return line[2:].rstrip(b" \t\r\n")
 
 
-def _names(kind: Value, disposition: Value) -> list[bytes]:
+def _values(fields: list[tuple[bytes, bytes]], name: bytes) -> list[Value]:
+    """The fields of that name.  There should be one, and readers differ in which of several they believe."""
+    return [Value(value) for found, value in fields if found == name][:FIELDS]
+
+
+def _encoding(fields: list[Value]) -> bytes:
+    """The first one that is to be undone; `base64 (so they say)` is one."""
+    said = [field.word.replace(b"(", b" ").split() for field in fields]
+    found = [words[0].strip(b'"') for words in said if words]
+    return next((word for word in found if word in (b"base64", b"quoted-printable")), b"")
+
+
+def _names(kinds: list[Value], dispositions: list[Value]) -> list[bytes]:
     names = []
-    for value, word in ((disposition, b"filename"), (kind, b"name"), (disposition, b"name"), (kind, b"filename")):
-        for name in (value.text(word), words(value.get(word))):
-            name = name[:NAME].strip()
-            if name and name not in names:
-                names.append(name)
+    for values, word in (
+        *((dispositions, b"filename"), (kinds, b"name")),
+        *((dispositions, b"name"), (kinds, b"filename")),
+    ):
+        for value in values:
+            for name in (value.text(word), words(value.get(word))):
+                name = name[:NAME].strip()
+                if name and name not in names:
+                    names.append(name)
     return names

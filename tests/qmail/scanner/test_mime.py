@@ -6,8 +6,10 @@ import base64
 import email.message
 import email.policy
 import io
+import struct
 import time
 import zipfile
+import zlib
 from collections.abc import Callable
 
 import pytest
@@ -148,6 +150,69 @@ def test_a_zip_that_says_one_thing_here_and_another_there_is_known_for_a_liar(ol
     assert b"eicar.com" in part.archive.names
 
 
+# "hello" and a newline from a pipe, by Info-ZIP 3.0: echo hello | zip a.zip -
+ZIP64 = base64.b64decode(
+    "UEsDBC0AAAAAACgZe10gMDo2//////////8BABQALQEAEAAGAAAAAAAAAAYAAAAAAAAAaGVsbG8KUEsBAh4DLQAAAAAAKBl7XSAwOjYGAAAABgAAAAEA"
+    "AAAAAAAAAQAAAIARAAAAAC1QSwYGLAAAAAAAAAAeAy0AAAAAAAAAAAABAAAAAAAAAAEAAAAAAAAALwAAAAAAAAA5AAAAAAAAAFBLBgcAAAAAaAAAAAAA"
+    "AAABAAAAUEsFBgAAAAABAAEALwAAADkAAAAAAA=="
+)
+
+
+@pytest.mark.parametrize("before", [b"", b"\n", b"MZ" + bytes(range(256)) * 3])
+@pytest.mark.parametrize("behind", [b"", b"\r\n"])
+@pytest.mark.parametrize(
+    ("data", "name", "size"), [(zipped(a_exe=b"MZ" * 9, b_txt=b"x"), b"a.exe", 18), (ZIP64, b"-", 6)]
+)
+def test_a_zip_is_found_whatever_stands_around_it_as_readers_find_it(
+    before: bytes, behind: bytes, data: bytes, name: bytes, size: int
+) -> None:
+    encoded = base64.encodebytes(before + data + behind)
+    (part,) = at_every_cut(b"Content-Type: image/gif\nContent-Transfer-Encoding: base64\n\n" + encoded).parts
+    assert part.archive is not None and part.archive.names[name] == size
+    assert not part.archive.lying and not part.archive.encrypted
+
+
+def test_what_only_looks_like_a_piece_of_a_zip_is_none() -> None:
+    entry = b"PK\3\4" + bytes(2) + b"\1" + bytes(19) + b"\5\0\0\0a.exe"  # encrypted, by the way
+    (part,) = at_every_cut(b"Content-Type: image/gif\n\nGIF89a" + entry + b"PK\5\6" + b"\1" * 18).parts
+    assert part.archive is None
+    walker = walk(b"Content-Type: image/gif\n\n" + (b"x" + entry) * 40000, 65536)  # of its names nothing is left
+    assert walker.parts[0].archive is None and not walker.troubles
+
+
+def test_a_zip_whose_directory_is_not_where_it_says_is_read_where_it_is_or_is_a_liar() -> None:
+    data = zipped(a_exe=b"MZ" * 9)
+    at = data.rindex(b"PK\5\6")
+    (part,) = walk(b"\n" + data[:at] + b"junk" + data[at:]).parts  # 7-Zip reads it, Python does not
+    assert part.archive is not None and part.archive.size == 18 and not part.archive.lying
+    (part,) = walk(b"\n" + data.replace(b"PK\1\2", b"PK\1\1")).parts
+    assert part.archive is not None and part.archive.lying and part.archive.names == {b"a.exe": 18}
+
+
+def test_the_other_names_that_a_zip_has_for_a_file_are_seen_as_well() -> None:
+    plain = zipfile.ZipInfo("readme.txt")
+    other = "ő.exe".encode()
+    plain.extra = struct.pack("<HHBL", 0x7075, 5 + len(other), 1, zlib.crc32(b"readme.txt")) + other
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr(plain, b"MZ")
+    (part,) = walk(b"\n" + packed.getvalue()).parts
+    assert part.archive is not None and part.archive.names == {b"readme.txt": 2, other: 2}
+
+
+def test_sizes_that_only_zip64_can_tell_are_understood() -> None:
+    data = bytearray(ZIP64)
+    at = data.index(b"PK\1\2")
+    data[at + 20 : at + 28] = b"\xff" * 8  # packed and unpacked size: see the extra field
+    data[at + 30] = 20
+    data[at + 47 : at + 47] = struct.pack("<HHQQ", 1, 16, 1 << 40, 6)
+    for mark, end in ((b"PK\6\6", 40), (b"PK\5\6", 12)):
+        data[data.index(mark) + end] += 20
+    data[data.index(b"PK\6\7") + 8] += 20
+    (part,) = walk(b"\n" + bytes(data)).parts
+    assert part.archive is not None and part.archive.size == 1 << 40 and part.archive.names == {b"-": 1 << 40}
+
+
 @pytest.mark.parametrize("cut", range(0, 150, 7))
 def test_a_zip_cut_short_or_damaged_shows_what_is_left(cut: int) -> None:
     data = zipped(eicar_com=b"x" * 68)
@@ -160,12 +225,20 @@ def test_a_zip_cut_short_or_damaged_shows_what_is_left(cut: int) -> None:
 
 
 def test_files_uuencoded_in_a_text_are_seen() -> None:
+    other = b"Content-Type: application/octet-stream\nContent-Transfer-Encoding: x-uuencode\n\nbegin 644 y.exe\n"
+    assert at_every_cut(other).parts[0].uuencoded == [b"y.exe"]
     assert at_every_cut(b"\nhello\nbegin 644 a b.exe\n#86)C\n`\nend\n").parts[0].uuencoded == [b"a b.exe"]
     assert at_every_cut(b"\nbegin 0755 x.pif\n").parts[0].uuencoded == [b"x.pif"]
     assert at_every_cut(b"\nwe begin 644 x\nbegin to see\n").parts[0].uuencoded == []
 
 
 BROKEN = {
+    "a boundary in pieces": b"Content-Type: multipart/mixed; boundary*0=x; boundary*1=x\n\n--xx\nContent-Type: a/b; name=v.exe\n\nMZ",
+    "an encoded boundary": b"Content-Type: multipart/mixed; boundary*=us-ascii''%78x\n\n--xx\nContent-Type: a/b; name=v.exe\n\nMZ",
+    "two types": b"Content-Type: text/plain\nContent-Type: multipart/mixed; boundary=xx\n\n--xx\nContent-Type: a/b; name=v.exe\n\nMZ",
+    "two dispositions": multipart(
+        b"Content-Disposition: inline\nContent-Disposition: attachment; filename=v.exe\n\nMZ"
+    ),
     "a part without end": b"Content-Type: multipart/mixed; boundary=xx\n\n--xx\nContent-Type: a/b; name=v.exe\n\nMZ",
     "no empty line behind the header": b"Content-Type: multipart/mixed; boundary=xx\n\n--xx\nContent-Type: a/b; name=v.exe\n--xx\n\nMZ\n--xx--\n",
     "blanks behind the boundary": b"Content-Type: multipart/mixed; boundary=xx\n\n--xx \t\nContent-Type: a/b; name=v.exe\n\nMZ\n--xx-- \n",
@@ -252,3 +325,18 @@ def test_archives_full_of_names_have_an_end() -> None:
 def test_base64_goes_on_behind_padding_and_rubbish() -> None:
     (part,) = at_every_cut(b"Content-Transfer-Encoding: base64\n\nYQ==\n*YWI=\nYWJj=\n=\nY").parts
     assert part.size == 1 + 2 + 3
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        b"base64 ;x",
+        b'"base64"',
+        b"BASE64 (so they say)",
+        b"7bit\nContent-Transfer-Encoding: base64",
+        b"(c) base64\nContent-Transfer-Encoding: base64",
+    ],
+)
+def test_an_encoding_is_known_however_it_is_written(field: bytes) -> None:
+    (part,) = at_every_cut(b"Content-Transfer-Encoding: " + field + b"\n\nYWJj\n").parts
+    assert part.size == 3
