@@ -25,6 +25,7 @@ Eicar.com	SIZE=69	EICAR Test Virus
 #.hta	SIZE=-1	HTA files not allowed per Company security policy
 #.pif	SIZE=-1	PIF files not allowed per Company security policy
 #.cpl	SIZE=-1	CPL files not allowed per Company security policy
+#message/partial.*	Policy-Content-Type:	Messages in pieces not allowed: no piece can be scanned
 """
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import binascii
+import os
 
 from qmail.protocol.smtp_client import ReplyReader
 from qmail.scanner.probing import EICAR, GTUBE
+from ucspi.core import errtext
 from ucspi.core.failure import PermanentFailure, TemporaryFailure
 
 TYPE_CHECKING = False
@@ -70,9 +72,7 @@ ALL: dict[bytes, Callable[[bytes, bytes, bytes], bytes]] = {
 
 def send(host: bytes, port: int, sender: bytes, recipient: bytes, message: bytes) -> bytes:
     """Hand one message over by SMTP; the reply to its end.  Raises Failure or OSError."""
-    import socket
-
-    with socket.create_connection((host.decode("ascii", "replace"), port), SECONDS) as connection:
+    with _connect(os.fsdecode(host), port) as connection:
         steps = (
             *(b"", b"HELO localhost\r\n", b"MAIL FROM:<%b>\r\n" % sender),
             *(b"RCPT TO:<%b>\r\n" % recipient, b"DATA\r\n", message.replace(b"\r\n.", b"\r\n..") + b"\r\n.\r\n"),
@@ -88,6 +88,17 @@ def send(host: bytes, port: int, sender: bytes, recipient: bytes, message: bytes
                 raise failure(f"{step[:4].decode() or 'greeting'}: {text.decode('ascii', 'replace').strip()}")
         connection.sendall(b"QUIT\r\n")
         return text
+
+
+def _connect(host: str, port: int) -> socket.socket:
+    import socket
+
+    try:
+        return socket.create_connection((host, port), SECONDS)
+    except (socket.gaierror, UnicodeError) as error:  # the second for what can be no name
+        raise TemporaryFailure(f"unable to find {host}") from error
+    except OSError as error:
+        raise TemporaryFailure(f"unable to connect to {host}: {errtext.text(error)}") from error
 
 
 def _reply(connection: socket.socket, reader: ReplyReader) -> tuple[int, bytes]:

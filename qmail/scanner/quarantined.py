@@ -88,9 +88,16 @@ def all_in(spool: bytes) -> Iterator[bytes]:
         for part in (b"new", b"cur"):
             place = directory(spool, kind) + b"/" + part
             with os.scandir(place) as entries:
-                found = [(entry.stat(follow_symlinks=False).st_mtime, entry.path) for entry in entries]
+                found = [(_age(entry), entry.path) for entry in entries]
             for _, path in sorted(found):
                 yield path
+
+
+def _age(entry: os.DirEntry[bytes]) -> float:
+    try:
+        return entry.stat(follow_symlinks=False).st_mtime
+    except FileNotFoundError:
+        return 0.0  # released or deleted just now: who opens it will see
 
 
 def find(spool: bytes, name: bytes) -> Quarantined:

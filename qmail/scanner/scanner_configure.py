@@ -92,6 +92,8 @@ def _given(call: Call) -> tuple[dict[str, str], str]:
             given["spamd-failure"] = settings.PASS if text in ("yes", "1") else settings.DEFER
         elif name == "ignore-eol-check":
             given[name] = "yes"
+        elif name == "scanners" and text == "none":
+            given[name] = ""
         elif name in settings.TABLE:
             given[name] = text
         elif name in NOT_DONE and text not in ("no", "0"):
@@ -125,7 +127,10 @@ WORKS = {kind: f"passes a clean message, finds the test {what}" for kind, what i
 def _found(kind: str, after: dict[str, str]) -> bool:
     """Is there such an engine, where it is said to be or else where it usually is?"""
     if kind in after:
-        return probing.is_there(kind, os.fsencode(after[kind]))
+        there = probing.is_there(kind, os.fsencode(after[kind]))
+        if not there:
+            say(f"{kind}: none at {after[kind]}")
+        return there
     address = probing.find(kind)
     if address is None:
         say(f"{kind}: none found")

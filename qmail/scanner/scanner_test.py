@@ -34,7 +34,7 @@ WRONG, DEFERRED = 100, 111
 
 def scanner_test(call: Call) -> int:
     """The program."""
-    if len(call.operands) != 3 or not call.operands[1].isdigit():
+    if len(call.operands) != 3 or not call.operands[1].isdigit() or int(call.operands[1][:9]) > 65535:
         raise UsageFailure
     host, port, recipient = call.operands
     sender = call.value("f", recipient) or b""
@@ -76,13 +76,16 @@ def _is_looked_for(name: bytes, wanted: Settings) -> bool:
 def _is_kept(wanted: Settings, msgid: bytes) -> bool:
     """Is it in the quarantine?  False as well where that cannot be read."""
     try:
-        for path in quarantined.all_in(wanted.spool):
-            head = next(quarantined.Quarantined(path).blocks(), b"")
-            if b"Message-ID: <%b>" % msgid in head:
-                return True
+        return any(_has(path, b"Message-ID: <%b>" % msgid) for path in quarantined.all_in(wanted.spool))
+    except OSError:
+        return False
+
+
+def _has(path: bytes, line: bytes) -> bool:
+    try:
+        return line in next(quarantined.Quarantined(path).blocks(), b"")
     except (OSError, Failure):
-        pass
-    return False
+        return False  # released just now, or none of ours
 
 
 main = PROGRAM.entry(scanner_test)

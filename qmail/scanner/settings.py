@@ -108,6 +108,11 @@ class Settings:
         for name, (default, _) in TABLE.items():
             if default.isdigit() and name != "error-fd":
                 self.number(name)
+        if not self.text("spooldir").startswith("/"):
+            raise BadSettings(f"control/scanner: spooldir: does not begin with a slash: {self.text('spooldir')}")
+        for name, value in (("admin", self.text("admin")), ("domain", self.domain)):
+            if not value or any(character in ' \t@<>,"' for character in value):
+                raise BadSettings(f"control/scanner: {name}: makes no address: {value}")
         self.words("notify", WORDS_OF_NOTIFY)
         self.engines()
         self.archives([])

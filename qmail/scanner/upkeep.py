@@ -41,7 +41,9 @@ def run(call: Call, letters: Sequence[str]) -> int:
     if "r" in letters:
         streams.write_all(1, b"".join([b"\t".join(line) + b"\n" for line in known.lines]))
     if "g" in letters:
-        streams.write_all(1, b"%b: %d rules\n" % (os.path.join(wanted.spool, rules.FILE), len(known.lines)))
+        number = len(known.lines)
+        file = os.path.join(wanted.spool, rules.FILE)
+        streams.write_all(1, b"%b: %d rule%b\n" % (file, number, b"" if number == 1 else b"s"))
     if "z" in letters:
         _clean(wanted)
         found = probing.versions(wanted)

@@ -42,6 +42,23 @@ def test_the_list_has_a_line_for_each_message_of_each_kind(home: ScannedHome) ->
     )
 
 
+def test_a_message_that_goes_while_the_list_is_made_is_just_not_there(
+    home: ScannedHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(home, b"one")
+    keep(home, b"two")
+    seen = quarantined._age
+
+    def released(entry: os.DirEntry[bytes]) -> float:
+        if entry.name == b"one":
+            os.unlink(entry.path)
+        return seen(entry)
+
+    monkeypatch.setattr(quarantined, "_age", released)
+    assert {os.path.basename(path) for path in quarantined.all_in(os.fsencode(home.spool))} == {b"one", b"two"}
+    assert run(home, "list").out.startswith(b"two ")
+
+
 def test_nothing_in_a_list_or_shown_message_moves_a_terminal(home: ScannedHome) -> None:
     keep(home, b"evil", sender=EVIL, recipients=(EVIL,), message=b"Subject: \x1b[2J\r\n\n\tx\x07\n")
     listed = run(home, "list").out

@@ -86,7 +86,10 @@ def test_engines_are_found_where_they_are_said_to_be(bare: ScannedHome, clamd: R
     where = [f"--clamd={clamd.tcp.decode()}", f"--spamd={spamd.address.decode()}", "--rspamd=127.0.0.1:1"]
     done = configure(bare, "--install", "--spooldir", str(bare.spool), "--scanners", "auto", *where)
     assert b"control/scanner: scanners: clamdscan,fast_spamassassin\n" in done.out
+    assert b"rspamd: none at 127.0.0.1:1\n" in done.out
     assert done.code == 0
+    assert configure(bare, "--install", "--scanners", "none").code == 0
+    assert "scanners: \n" in (bare.home / "control/scanner").read_text()
 
 
 def test_a_later_run_changes_only_what_it_is_told_and_keeps_comments(bare: ScannedHome) -> None:
@@ -131,6 +134,11 @@ def test_an_engine_that_does_not_work_stops_the_installation(bare: ScannedHome, 
         (["--debug", "perhaps"], 111, b"control/scanner: debug: neither yes or no nor a number: perhaps"),
         (["--add-dscr-hdrs", "some"], 111, b"add-dscr-hdrs: not one of no, yes, all: some"),
         (["--header", "X"], 111, b"header: not one of "),
+        (["--spooldir", "qscan"], 111, b"control/scanner: spooldir: does not begin with a slash: qscan"),
+        (["--spooldir="], 111, b"spooldir: does not begin with a slash: \n"),
+        (["--admin", "sj@aaaa.hu"], 111, b"control/scanner: admin: makes no address: sj@aaaa.hu"),
+        (["--admin="], 111, b"admin: makes no address: \n"),
+        (["--domain", "aaaa hu"], 111, b"domain: makes no address: aaaa hu"),
         (["--error-fd", "four"], 111, b"error-fd: "),
         (["--domain", "a\nvirus: drop"], 100, b"one line"),
     ],

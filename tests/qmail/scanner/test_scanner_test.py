@@ -50,11 +50,13 @@ def test_a_refusing_scanner_answers_the_same_however_it_is_run(
 def test_a_scanner_that_keeps_things_is_seen_to_do_so(home: ScannedHome, clamd: RealClamd, spamd: RealSpamd) -> None:
     home.rules(RULE)
     home.set(scanners="clamdscan,fast_spamassassin", clamd=clamd.address, spamd=spamd.address, spam="quarantine")
+    (home.spool / "quarantine/viruses/new/0").write_text("Subject: none of ours\n\n")
     with server(home) as host:
         done = probe(home, host.port)
     assert [line.partition(b" (")[0] for line in done.out.splitlines()] == [
         *(b"clean: accepted", b"rule: quarantined", b"virus: quarantined", b"spam: quarantined"),
     ]
+    (home.spool / "quarantine/viruses/new/0").unlink()
     assert done.code == 0 and len(home.queued()) == 1 and len(home.quarantined()) == 3
 
 
@@ -78,5 +80,14 @@ def test_engines_that_are_down_make_it_deferred(home: ScannedHome) -> None:
 
 
 def test_nobody_to_talk_to(home: ScannedHome) -> None:
-    assert probe(home, 1).code == 111
-    assert launchers.run(launchers.ours("qmail-scanner-test"), "x").code == 100
+    down = probe(home, 1)
+    assert (down.code, down.err) == (
+        111,
+        b"qmail-scanner-test: fatal: unable to connect to 127.0.0.1: connection refused\n",
+    )
+    program = launchers.ours("qmail-scanner-test")
+    for host in ("nosuch.invalid", "x" * 300):
+        unknown = launchers.run(program, host, "25", "a@b")
+        assert (unknown.code, unknown.err.decode()) == (111, f"qmail-scanner-test: fatal: unable to find {host}\n")
+    for words in (["x"], ["127.0.0.1", "65536", "a@b"], ["127.0.0.1", "smtp", "a@b"]):
+        assert launchers.run(program, *words).code == 100
