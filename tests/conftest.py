@@ -1,4 +1,5 @@
-"""What all tests stand on: the signals of a process that a person started, and descriptors that nobody leaves open."""
+"""What all tests stand on: the signals of a process that a person started, a network of their own, and descriptors that
+nobody leaves open."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ import signal
 
 import pytest
 
-from tests.support import descriptors
+from tests.support import descriptors, network
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -15,4 +16,8 @@ def pytest_configure(config: pytest.Config) -> None:
     for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, usual)
+    if hasattr(config, "workerinput") or not config.getoption(
+        "numprocesses", 0
+    ):  # not in the process that only hands out
+        network.leave_network()
     config.pluginmanager.register(descriptors)

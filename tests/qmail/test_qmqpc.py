@@ -13,8 +13,8 @@ import pytest
 
 from qmail.qmqpc import address_of
 from tests.support import launchers
-from tests.support.host import own_address
 from tests.support.instance import make_instance
+from tests.support.network import own_address
 
 MESSAGE, ENVELOPE = b"Subject: x\n\nhi\n", b"Fs@x\0Ta@b\0Tc@d\0\0"
 REQUEST = b"37:15:Subject: x\n\nhi\n,3:s@x,3:a@b,3:c@d,,"

@@ -17,6 +17,7 @@ from tests.support import launchers
 from tests.support.instance import make_instance
 from tests.support.mailhost import HANG_UP, WILLING, MailHost
 from tests.support.nameserver import NameServer, zone
+from tests.support.network import own_address
 
 MESSAGE = b"Subject: x\n\nhello\n"
 UNCONNECTED = b"ZSorry, I wasn't able to establish an SMTP connection. (#4.4.1)\n\0"
@@ -256,14 +257,14 @@ def test_the_dns_is_asked(home: Path) -> None:
         "a..b": b"DSorry, I couldn't find any host named a..b. (#5.1.2)\n\0",
     }
     try:
-        server = NameServer(zone(ZONE), ip="127.0.0.77", port=53)
+        server = NameServer(zone(ZONE), ip=own_address(), port=53)
     except OSError as e:
         pytest.skip(f"cannot be a name server here: {e}")
     with server:
         for host, report in expected.items():
-            assert remote(home, host, "s", "r", DNSCACHEIP="127.0.0.77") == report
+            assert remote(home, host, "s", "r", DNSCACHEIP=own_address()) == report
         control(home, "smtproutes", "other.example:mx.one.example:0\n")
-        assert remote(home, "other.example", "s", "r", DNSCACHEIP="127.0.0.77") == UNCONNECTED
-    with NameServer(zone({}, rcode=dns.rcode.REFUSED), ip="127.0.0.77", port=53):
-        refused = remote(home, "one.example", "s", "r", DNSCACHEIP="127.0.0.77")
+        assert remote(home, "other.example", "s", "r", DNSCACHEIP=own_address()) == UNCONNECTED
+    with NameServer(zone({}, rcode=dns.rcode.REFUSED), ip=own_address(), port=53):
+        refused = remote(home, "one.example", "s", "r", DNSCACHEIP=own_address())
     assert refused == b"ZSorry, I couldn't find any host by that name. (#4.1.2)\n\0"

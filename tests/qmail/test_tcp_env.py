@@ -13,8 +13,8 @@ import dns.reversename
 import pytest
 
 from tests.support import launchers
-from tests.support.host import own_address
 from tests.support.nameserver import NameServer, zone
+from tests.support.network import own_address
 
 ADDRESS, FAILING, LOCAL, REMOTE, NAMELESS = map(own_address, range(5))
 RECORDS = {

@@ -157,12 +157,6 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def own_address(number: int = 0) -> str:
-    """A loopback address that no other test process uses, for ports that cannot be chosen; eight of them."""
-    pid = os.getpid()
-    return f"127.{100 + pid % 100}.{pid // 100 % 200}.{1 + pid // 20000 % 30 * 8 + number}"
-
-
 @pytest.fixture
 def host() -> Iterator[Host]:
     """A host that is not yet started.  Its path is short, for Unix sockets hold 107 bytes."""

@@ -6,7 +6,6 @@ the addresses are the house's own.  When it is torn down, the kernel ends every 
 
 from __future__ import annotations
 
-import ctypes
 import os
 import re
 import shutil
@@ -24,6 +23,7 @@ import pytest
 
 from tests.support.launchers import ROOT, Result
 from tests.support.logs import shared_log
+from tests.support.network import within
 from tests.support.programs import programs
 from ucspi.core import launchers
 
@@ -32,7 +32,6 @@ PYTHON = "/var/qmail/python"
 PATH = f"{BIN}:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 LIBRARIES = ("click", "dns", "cdbx", "_cdbx", "setproctitle", "crypt_r", "_crypt_r")
 ADDRESSES = ("192.168.1.1", "192.168.1.22", "192.168.1.30", "10.9.8.7")  # besides 127.0.0.0/8
-CLONE_NEWNET = 0x40000000
 T = TypeVar("T")
 H = TypeVar("H", bound="House")
 
@@ -216,18 +215,8 @@ class House:
 
     def socket(self) -> socket.socket:
         """A TCP socket on the house's network: which network a socket has is settled when it is made."""
-        libc = ctypes.CDLL(None, use_errno=True)
-        outside = os.open("/proc/self/ns/net", os.O_RDONLY)
-        inside = os.open(f"/proc/{self.pid}/ns/net", os.O_RDONLY)
-        try:
-            if libc.setns(inside, CLONE_NEWNET):
-                raise OSError(ctypes.get_errno(), "setns")
+        with within(self.pid):
             return socket.socket()
-        finally:
-            if libc.setns(outside, CLONE_NEWNET):
-                raise OSError(ctypes.get_errno(), "setns")
-            os.close(outside)
-            os.close(inside)
 
     def connect(self, port: int, address: str = "127.0.0.1", source: str = "") -> socket.socket:
         """A client in the house, once somebody listens."""

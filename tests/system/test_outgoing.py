@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.host import Host, free_ports, host, own_address, until
+from tests.support.host import Host, free_ports, host, until
 from tests.support.nameserver import NameServer, zone
+from tests.support.network import own_address
 
 __all__ = ["host"]
 

@@ -9,10 +9,11 @@ import pytest
 
 from tests.support import launchers
 from tests.support.nameserver import NameServer, zone
+from tests.support.network import own_address
 from tests.support.server import Server
 
 LISTED = {("1.0.0.127.list.example", "TXT"): ['"go away"']}
-DNS = f"127.77.{os.getpid() >> 8 & 255}.{os.getpid() & 255 or 1}"  # of this test process alone
+DNS = own_address()
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,6 @@ def names() -> Iterator[None]:
         yield
 
 
-@pytest.mark.xdist_group("dns-53")
 @pytest.mark.usefixtures("names")
 @pytest.mark.parametrize("softlimit", ["ours", "original"])
 @pytest.mark.parametrize("tcpserver", ["ours", "original"])

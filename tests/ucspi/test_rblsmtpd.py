@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.launchers import Result, original, ours, run
 from tests.support.nameserver import NameServer, zone
+from tests.support.network import own_address
 from ucspi import rblsmtpd
 from ucspi.core.failure import TemporaryFailure
 
@@ -140,7 +141,7 @@ LISTING = b"HELO x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nQUIT\r\n"
 def dnscache() -> str:
     if os.geteuid() != 0:
         pytest.skip("a DNS server on port 53 needs root")
-    return "127.53.7.1"
+    return own_address()
 
 
 @pytest.mark.parametrize("program", [ours, original])

@@ -20,6 +20,7 @@ import pytest
 
 from tests.support import launchers
 from tests.support.nameserver import NameServer
+from tests.support.network import own_address
 from tests.support.server import WAYS, Server, read_all
 
 BOTH = ["original", "ours"]
@@ -196,12 +197,11 @@ def _largest(query: dns.message.Message) -> bytes:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="port 53 is root's")
-@pytest.mark.xdist_group("dns-53")
 @pytest.mark.parametrize("udp", [_loop, _aliases, _truncated])
 def test_a_dns_server_that_lies_or_loops_or_floods_costs_the_name_and_no_more(udp: object) -> None:
     assert callable(udp)
-    with NameServer(udp, _largest, ip="127.53.9.1", port=53):
-        env = {"DNSCACHEIP": "127.53.9.1"}
+    with NameServer(udp, _largest, ip=own_address(), port=53):
+        env = {"DNSCACHEIP": own_address()}
         with Server(["sh", "-c", "echo [${TCPREMOTEHOST-unset}]"], ("-Rl0",), env) as server:
             assert [server.talk(), server.talk()] == [b"[unset]\n"] * 2
             assert b"internal error" not in server.log

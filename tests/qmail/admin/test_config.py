@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.support import launchers
-from tests.support.host import own_address
 from tests.support.nameserver import NameServer, zone
+from tests.support.network import own_address
 
 WARNING = "Make sure to change rcpthosts if you add hosts to locals or virtualdomains!\n"
 

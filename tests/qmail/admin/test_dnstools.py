@@ -11,9 +11,9 @@ import dns.rrset
 import pytest
 
 from tests.support import launchers
-from tests.support.host import own_address
 from tests.support.launchers import Result
 from tests.support.nameserver import NameServer
+from tests.support.network import own_address
 
 ADDRESS = own_address()
 RECORDS = {
