@@ -27,7 +27,7 @@ from qmail.scanner.rspamd import Rspamd
 from qmail.scanner.spamd import Rewriting, Spamd
 from qmail.scanner.store import Store
 from qmail.scanner.verdict import Skipped
-from ucspi.core import chain
+from ucspi.core import chain, errtext
 from ucspi.core.command import Call
 from ucspi.core.failure import Failure
 
@@ -80,7 +80,7 @@ class Scanning(Submission):
         self._debug.add(b"w_c", b"+++ starting debugging for process %d" % os.getpid())
         self._gathered: list[bytes] = []
         self._size = 0
-        self._full = False
+        self._full: OSError | MemoryError | None = None  # why the message cannot be kept
 
     def write(self, data: bytes) -> None:
         self._gathered.append(data)
@@ -95,8 +95,8 @@ class Scanning(Submission):
         try:
             self._store.write(data)
             self._walker.feed(data)
-        except (OSError, MemoryError):
-            self._full = True
+        except (OSError, MemoryError) as error:
+            self._full = error
             self.abandon()
 
     def abandon(self) -> None:
@@ -107,8 +107,10 @@ class Scanning(Submission):
     def close(self, sender: bytes, recipients: Iterable[bytes]) -> bytes:
         self._take()
         try:
-            if self._failed or self._full:
-                return qqtable.READ_ERROR if self._failed else WRITE_ERROR
+            if self._failed:
+                return qqtable.READ_ERROR
+            if self._full is not None:
+                raise self._full
             self._walker.end()
             self._message.sender, self._message.recipients = sender, list(recipients)
             self._message.size = self._store.size
@@ -117,7 +119,7 @@ class Scanning(Submission):
             self._warn(str(failure).encode())
             return CONFIGURATION
         except OSError as error:
-            self._warn(b"cannot scan: %b" % str(error).encode())
+            self._warn(b"cannot scan: %b" % errtext.text(error).encode())
             return WRITE_ERROR
         except MemoryError:
             return qqtable.RESULTS[51]

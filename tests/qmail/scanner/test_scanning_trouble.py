@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 import pytest
 
 from qmail.scanner import scanning
+from qmail.scanner.store import Store
 from tests.support.engines import ScriptedEngine
 from tests.support.scanned import CLEAN, VIRUS, ScannedHome, chunks
 from tests.support.scanned import home as home
 from ucspi.core import chain
 
 
-def test_a_full_spool_defers_and_leaves_nothing(home: ScannedHome) -> None:
+def _full(store: Store, data: bytes) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_spool_defers_leaves_nothing_and_says_so(
+    home: ScannedHome, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     with ScriptedEngine([chunks(CLEAN), VIRUS]) as engine:
         home.set(scanners="clamdscan", clamd=engine.address, virus="quarantine,reject")
         place = home.spool / "quarantine/viruses/tmp"
@@ -21,7 +29,15 @@ def test_a_full_spool_defers_and_leaves_nothing(home: ScannedHome) -> None:
         assert home.hand_in() == b"Zqq write error or disk full (#4.3.0)"
     (home.spool / "working/tmp").rmdir()
     assert home.hand_in(CLEAN + b"x" * 300000) == b"Zqq write error or disk full (#4.3.0)"
-    assert home.queued() == [] and home.quarantined() == []
+    (home.spool / "working/tmp").mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "write", _full)
+        assert home.hand_in(CLEAN + b"x" * 300000) == b"Zqq write error or disk full (#4.3.0)"
+    (home.spool / "quarantine/viruses/tmp").mkdir()
+    assert home.queued() == [] and home.quarantined() == [] and home.leftovers() == []
+    lines = capfd.readouterr().err.splitlines()
+    missing, full = "warning: cannot scan: file does not exist", "warning: cannot scan: out of disk space"
+    assert [line.partition(": ")[2] for line in lines] == [missing, missing, full]
 
 
 @pytest.mark.parametrize(
