@@ -47,25 +47,28 @@ class Finding:
 class Decision:
     """`finding` None: the message is clear.  `deferred`: the engines that failed and must not.
 
+    `judged`: a spam engine was to score it, whether it could or not.
     `rewritten`: spamd has scored the message, and what it made of it is to be passed on (verbose_spamassassin).
     `mark`: the score that the message is to be marked with as spam, which spamd may have done already."""
 
-    __slots__ = ("actions", "deferred", "finding", "mark", "rewritten", "scores")
+    __slots__ = ("actions", "deferred", "finding", "judged", "mark", "rewritten")
 
     def __init__(
         self,
         finding: Finding | None,
         actions: frozenset[str],
-        scores: Sequence[Scored],
-        deferred: Sequence[Trouble],
-        verbose: Scored | None,
+        verdicts: Sequence[tuple[str, Verdict]],
+        wanted: Settings,
     ) -> None:
+        scores = [(kind, v) for kind, v in verdicts if isinstance(v, Scored)]
+        by_spamd = [v for kind, v in scores if kind == "spamd" and wanted.is_verbose]
         self.finding = finding
         self.actions = actions
-        self.scores = scores
-        self.deferred = [] if actions & STOPPING else deferred
-        self.rewritten = verbose is not None
-        self.mark = None if verbose is not None and verbose.spam else next((s for s in scores if s.spam), None)
+        self.judged = any(kind != "clamd" for kind, _ in verdicts)
+        failed = [(kind, v) for kind, v in verdicts if isinstance(v, Trouble) and not self.stopped]
+        self.deferred = [v for kind, v in failed if wanted.text(f"{kind}-failure") == settings.DEFER]
+        self.rewritten = bool(by_spamd)
+        self.mark = None if any(v.spam for v in by_spamd) else next((v for _, v in scores if v.spam), None)
 
     @property
     def stopped(self) -> bool:
@@ -94,22 +97,16 @@ def decide(wanted: Settings, events: Iterable[Event], verdicts: Sequence[tuple[s
     findings = [Finding(VIRUS, v.engine, v.name) for _, v in verdicts if isinstance(v, Infected)]
     for kind in (VIRUS, POLICY):
         findings += [Finding(kind, OWN, event.name) for event in events if event.kind == kind]
-    scores = [v for _, v in verdicts if isinstance(v, Scored)]
-    deferred = [
-        v for kind, v in verdicts if isinstance(v, Trouble) and wanted.text(f"{kind}-failure") == settings.DEFER
-    ]
-    spam = [score for score in scores if score.spam]
-    by_spamd = [v for kind, v in verdicts if kind == "spamd" and isinstance(v, Scored) and wanted.is_verbose]
-    rest = (scores, deferred, by_spamd[0] if by_spamd else None)
+    spam = [v for _, v in verdicts if isinstance(v, Scored) and v.spam]
     if findings:
         finding, actions = findings[0], wanted.actions(findings[0].kind)
         if spam and not actions & STOPPING:  # what is let through may still be spam
             actions |= _spam_actions(wanted, spam)
-        return Decision(finding, actions, *rest)
+        return Decision(finding, actions, verdicts, wanted)
     if spam:
         finding = Finding(SPAM, spam[0].engine, b"SPAM(%b/%b)" % (spam[0].score, spam[0].required))
-        return Decision(finding, _spam_actions(wanted, spam), *rest)
-    return Decision(None, frozenset(), *rest)
+        return Decision(finding, _spam_actions(wanted, spam), verdicts, wanted)
+    return Decision(None, frozenset(), verdicts, wanted)
 
 
 def _spam_actions(wanted: Settings, spam: Sequence[Scored]) -> frozenset[str]:

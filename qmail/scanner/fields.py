@@ -90,8 +90,8 @@ def missing_type(message: Message) -> bytes:
 def rewritten(blocks: Iterable[bytes], subject: bytes, last: bytes = b"", *, judged: bool = True) -> Iterator[bytes]:
     """The message with `subject` (if any) in front of its Subject, and the fields `last` at the end of its header.
 
-    `judged`: a spam engine has seen it, so the spam fields of others are renamed.  A message that has no Subject gets
-    one.  The body goes through as it is."""
+    `judged`: a spam engine was to score it, so the spam fields of others are renamed.  A message that has no Subject
+    gets one.  The body goes through as it is."""
     missing = bool(subject)
 
     def change(line: bytes) -> bytes:

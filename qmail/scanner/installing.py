@@ -1,10 +1,13 @@
-"""What qmail-scanner-configure makes and changes: the spool, the list of rules, the settings, the versions."""
+"""What qmail-scanner-configure makes and changes: the spool, the list of rules, the settings, the versions.
+
+Run by root, it is the spool's owner who does what is done in the spool; see owner.py."""
 
 from __future__ import annotations
 
 import os
 
 from qmail.scanner import archive, keeping, probing, quarantined, rules, settings, versions
+from qmail.scanner.owner import Owner, hand_over
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,32 +38,57 @@ def install(
     """Do it, and tell each change.  Done a second time it finds nothing to do.  Raises OSError.
 
     The settings come last: from then on mail is scanned as they say, so all that needs has to be there."""
-    for directory in _directories(wanted.spool):
-        if _make(directory, owner):
-            yield f"made {os.fsdecode(directory)}"
-    path = os.path.join(wanted.spool, rules.FILE)
-    if not os.path.exists(path):
-        _write(path, RULES, owner, 0o644)
-        yield f"made {os.fsdecode(path)}"
-    link = wanted.spool + b"/viruses.log"
-    if not os.path.lexists(link):
-        os.symlink(b"quarantine.log", link)
-        yield f"made {os.fsdecode(link)}"
     found = probing.versions(wanted)
-    versions.write(wanted.spool, found)
-    if owner is not None:
-        os.chown(os.path.join(wanted.spool, versions.FILE), *owner)
+    made = _spool(wanted.spool, owner)
+    with Owner(*owner or (0, 0)):
+        made += _contents(wanted.spool)
+        versions.write(wanted.spool, found)
+    for path in made:
+        yield f"made {os.fsdecode(path)}"
     for name, version in sorted(found.items()):
         yield f"version of {os.fsdecode(name)}: {os.fsdecode(version)}"
     path = home.control + b"/" + settings.FILE
     text = _merged(_read(path), values)
     if text != _read(path):
-        _write(path, text, None, 0o644)
+        _write(path, text)
         yield f"wrote {os.fsdecode(path)}"
 
 
+def _spool(spool: bytes, owner: tuple[int, int] | None) -> list[bytes]:
+    """Make the spool itself, or give it to its owner.  Returns what was made."""
+    try:
+        os.mkdir(spool, 0o750)
+        made = [spool]
+    except FileExistsError:
+        made = []
+    if owner is not None and any(_is_of_another(place, owner[0]) for place in (spool, *_directories(spool))):
+        hand_over(spool, *owner)
+    return made
+
+
+def _is_of_another(place: bytes, uid: int) -> bool:
+    try:
+        return os.lstat(place).st_uid != uid
+    except FileNotFoundError:
+        return False
+
+
+def _contents(spool: bytes) -> list[bytes]:
+    """Make what there has to be in the spool and is not.  Returns what was made."""
+    made = [place for place in _directories(spool) if _make(place)]
+    path = os.path.join(spool, rules.FILE)
+    if not os.path.exists(path):
+        _write(path, RULES)
+        made.append(path)
+    link = spool + b"/viruses.log"
+    if not os.path.lexists(link):
+        os.symlink(b"quarantine.log", link)
+        made.append(link)
+    return made
+
+
 def _directories(spool: bytes) -> Iterator[bytes]:
-    for place in (b"", b"/working", b"/quarantine"):
+    for place in (b"/working", b"/quarantine"):
         yield spool + place
     maildirs = [spool + b"/working", *(quarantined.directory(spool, kind) for kind in quarantined.PLACES)]
     maildirs.append(archive.directory(spool))
@@ -71,15 +99,12 @@ def _directories(spool: bytes) -> Iterator[bytes]:
             yield maildir + b"/" + part
 
 
-def _make(directory: bytes, owner: tuple[int, int] | None) -> bool:
+def _make(directory: bytes) -> bool:
     try:
         os.mkdir(directory, 0o750)
-        made = True
     except FileExistsError:
-        made = False
-    if owner is not None and (made or os.stat(directory).st_uid != owner[0]):
-        os.chown(directory, *owner)
-    return made
+        return False
+    return True
 
 
 def _read(path: bytes) -> bytes:
@@ -105,13 +130,11 @@ def _merged(text: bytes, values: Mapping[str, str]) -> bytes:
     return b"".join([line + b"\n" for line in lines])
 
 
-def _write(path: bytes, text: bytes, owner: tuple[int, int] | None, mode: int) -> None:
+def _write(path: bytes, text: bytes) -> None:
     """Write a whole file or nothing: who reads it meanwhile sees the old one."""
     with open(path + b".new", "wb") as file:
         file.write(text)
         file.flush()
-        os.fchmod(file.fileno(), mode)
-        if owner is not None:
-            os.fchown(file.fileno(), *owner)
+        os.fchmod(file.fileno(), 0o644)
         os.fsync(file.fileno())
     os.replace(path + b".new", path)

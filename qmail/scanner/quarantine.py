@@ -13,7 +13,7 @@ import os
 import time
 
 from qmail.core import instance, submit
-from qmail.scanner import quarantined, record, safe, settings
+from qmail.scanner import owner, quarantined, record, safe, settings
 from ucspi.core import streams
 from ucspi.core.command import Call, Flag, Program
 from ucspi.core.failure import PermanentFailure, TemporaryFailure, UsageFailure
@@ -42,8 +42,13 @@ def quarantine(call: Call) -> int:
     do, least, most = COMMANDS.get(command, (None, 0, 0))
     if do is None or not least <= len(words) <= most or (raw and command != b"show"):
         raise UsageFailure
+    spool = settings.load(instance.of(call.env)).spool
     try:
-        do(call, settings.load(instance.of(call.env)).spool, words, raw)
+        if command == b"release":
+            do(call, spool, words, raw)  # into the queue as who we are
+        else:
+            with owner.of(spool):
+                do(call, spool, words, raw)
     except BrokenPipeError:
         pass  # the reader has seen enough
     return 0
@@ -79,13 +84,17 @@ def _show(call: Call, spool: bytes, words: list[bytes], raw: bool) -> None:
 def _release(call: Call, spool: bytes, words: list[bytes], raw: bool) -> None:
     """It leaves the quarantine when it lasts in the queue: a stop in between releases it twice, never not at all."""
     home = instance.of(call.env)
-    found = quarantined.find(spool, words[0])
+    with owner.of(spool):
+        found = quarantined.find(spool, words[0])
+        blocks = found.blocks()
+        begin = next(blocks, b"")  # it is open now
     env = {name: value for name, value in call.env.items() if name != b"QMAILQUEUE"}
     if program := settings.load(home).raw("qmail-queue-binary"):
         env[b"QMAILQUEUE"] = program
     mail = submit.open_queue(call.with_env(env), home)
     try:
-        for block in found.blocks():
+        mail.write(begin)
+        for block in blocks:
             mail.write(block)
     except BaseException:
         mail.abandon()
@@ -94,7 +103,8 @@ def _release(call: Call, spool: bytes, words: list[bytes], raw: bool) -> None:
     if result:
         failure = PermanentFailure if result.startswith(b"D") else TemporaryFailure
         raise failure(f"{os.fsdecode(safe.text(words[0]))} stays: {result[1:].decode('ascii', 'replace')}")
-    os.unlink(found.path)
+    with owner.of(spool):
+        os.unlink(found.path)
     streams.write_all(1, b"%b released, qp %d\n" % (safe.word(found.name), mail.qp))
 
 

@@ -14,7 +14,7 @@ import os
 import syslog
 import time
 
-from qmail.scanner import crypto, safe
+from qmail.scanner import crypto, owner, safe
 from qmail.scanner.verdict import Scored, Skipped, Trouble
 from ucspi.core import streams
 
@@ -124,7 +124,8 @@ def quarantine_line(message: Message, finding: Finding, versions: bytes, now: fl
 def append(path: bytes, line: bytes) -> bool:
     """Add a line to a file, in one write; False if that cannot be."""
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        with owner.of(os.path.dirname(path)):
+            fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
     except OSError:
         return False
     try:

@@ -15,7 +15,7 @@ import time
 
 from qmail.core import qqtable, submit
 from qmail.core.submit import Submission
-from qmail.scanner import archive, fields, notice, quarantined, record, rules, safe, settings, versions
+from qmail.scanner import archive, fields, notice, owner, quarantined, record, rules, safe, settings, versions
 from qmail.scanner import decision as deciding
 from qmail.scanner.asking import Question, ask
 from qmail.scanner.clamd import Clamd
@@ -59,6 +59,7 @@ class Scanning(Submission):
         "_gathered",
         "_instance",
         "_message",
+        "_owner",
         "_rewritten",
         "_size",
         "_store",
@@ -71,6 +72,7 @@ class Scanning(Submission):
         self._call = call
         self._instance = instance
         self._wanted = wanted
+        self._owner = owner.of(wanted.spool)
         self._walker = Walker()
         self._store = Store(wanted.spool + b"/working/tmp")
         self._rewritten = Store(wanted.spool + b"/working/tmp")  # what spamd makes of it, where that is wanted
@@ -93,7 +95,8 @@ class Scanning(Submission):
         if self._failed or self._full:
             return
         try:
-            self._store.write(data)
+            with self._owner:
+                self._store.write(data)
             self._walker.feed(data)
         except (OSError, MemoryError) as error:
             self._full = error
@@ -131,7 +134,8 @@ class Scanning(Submission):
             self._debug.add(
                 b"w_c", b"------ finished, total %b secs" % record.seconds(time.time() - self._message.began)
             )
-            self._debug.write()
+            with self._owner:
+                self._debug.write()
 
     # --- looking at it
 
@@ -169,7 +173,8 @@ class Scanning(Submission):
             timeout = self._wanted.number("sa-timeout" if kind == "spamd" else f"{kind}-timeout")
             questions.append(Question(self._conversation(kind, name), self._wanted.raw(kind), timeout))
             kinds.append(kind)
-        answers = ask(questions, self._store) if questions else []
+        with self._owner:
+            answers = ask(questions, self._store) if questions else []
         return [*zip(kinds, answers, strict=True), *verdicts]
 
     def _is_for(self, kind: str) -> bool:
@@ -191,7 +196,8 @@ class Scanning(Submission):
         message, now, place = self._message, time.time(), b""
         if settings.QUARANTINE in decision.actions:
             args = (message.sender, message.recipients, self._store.blocks())
-            place = quarantined.keep(self._wanted.spool, message.id, finding, *args)
+            with self._owner:
+                place = quarantined.keep(self._wanted.spool, message.id, finding, *args)
             line = record.quarantine_line(message, finding, versions.line(self._wanted), now)
             if not record.append(self._wanted.spool + b"/quarantine.log", line):
                 self._warn(b"cannot write quarantine.log about " + message.id)
@@ -223,13 +229,15 @@ class Scanning(Submission):
         wanted, message = self._wanted, self._message
         head = fields.block(wanted, message, decision, said, versions.line(wanted), os.getuid(), time.time())
         blocks = self._changed(decision)
-        copy = archive.keep(wanted, message.id, message.sender, message.recipients, self._store.blocks())
+        with self._owner:
+            copy = archive.keep(wanted, message.id, message.sender, message.recipients, self._store.blocks())
         result = b"not yet"
         try:
             result = self._pass_on(head, blocks)
         finally:
             if result:
-                archive.forget(copy)
+                with self._owner:
+                    archive.forget(copy)
         if result:
             self._warn(b"not queued: %b: message of <%b>" % (result[1:], message.sender))
         else:
@@ -243,7 +251,7 @@ class Scanning(Submission):
             blocks, last, judged = self._rewritten.blocks(), b"", decision.mark is not None
         else:
             blocks, last = self._store.blocks(), fields.missing_type(self._message)
-            judged = bool(decision.scores)
+            judged = decision.judged
         return fields.rewritten(blocks, subject, last, judged=judged) if judged or last else blocks
 
     def _pass_on(self, head: bytes, blocks: Iterable[bytes]) -> bytes:

@@ -6,7 +6,7 @@ import os
 import time
 
 from qmail.core import instance
-from qmail.scanner import archive, fields, probing, quarantined, rules, settings, versions
+from qmail.scanner import archive, fields, owner, probing, quarantined, rules, settings, versions
 from ucspi.core import streams
 from ucspi.core.failure import TemporaryFailure
 
@@ -45,9 +45,10 @@ def run(call: Call, letters: Sequence[str]) -> int:
         file = os.path.join(wanted.spool, rules.FILE)
         streams.write_all(1, b"%b: %d rule%b\n" % (file, number, b"" if number == 1 else b"s"))
     if "z" in letters:
-        _clean(wanted)
         found = probing.versions(wanted)
-        versions.write(wanted.spool, found)
+        with owner.of(wanted.spool):
+            _clean(wanted)
+            versions.write(wanted.spool, found)
         if missing := [name for _, name, _ in wanted.engines() if name not in found]:
             raise TemporaryFailure(f"no version of {os.fsdecode(b', '.join(missing))}")
     return 0

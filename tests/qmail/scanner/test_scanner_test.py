@@ -60,6 +60,15 @@ def test_a_scanner_that_keeps_things_is_seen_to_do_so(home: ScannedHome, clamd: 
     assert done.code == 0 and len(home.queued()) == 1 and len(home.quarantined()) == 3
 
 
+def test_spamds_own_report_is_in_what_is_passed_on(home: ScannedHome, spamd: RealSpamd) -> None:
+    home.set(scanners="verbose_spamassassin", spamd=spamd.address)
+    with server(home) as host:
+        assert probe(home, host.port).code == 0
+    *_, (_, spam) = home.queued()
+    assert b" with qmail-scanner-2.01 \n" in spam and b":SA:1(10" in spam
+    assert b"\nX-Spam-Status: Yes, score=10" in spam and b"\n1000 GTUBE " in spam and b"hits=" not in spam
+
+
 def test_a_scanner_that_does_not_scan_is_found_out(home: ScannedHome, clamd: RealClamd) -> None:
     home.rules(RULE)
     home.set(scanners="clamdscan", clamd=clamd.address, virus="tag")

@@ -298,8 +298,9 @@ def test_too_large_messages_are_not_scanned_but_passed_in_little_memory(home: Sc
 
 def test_a_large_message_is_too_large_for_spamd_alone(home: ScannedHome, capfd: pytest.CaptureFixture[str]) -> None:
     home.set(scanners="fast_spamassassin", spamd="/nonexistent", sa_maxsize="50")
-    assert home.hand_in() == b""
+    assert home.hand_in(b"X-Spam-Status: No, says the sender\n" + CLEAN) == b""
     assert ":SA:0(?/?): " in capfd.readouterr().err
+    assert home.queued()[0][1].endswith(b" -0000\nX-Old-Spam-Status: No, says the sender\n" + CLEAN)
 
 
 # --- what strangers write never reaches a log as it is
