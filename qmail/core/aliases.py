@@ -46,7 +46,12 @@ def read(name: bytes) -> bytes:
 
 def unreadable(line: bytes) -> TemporaryFailure:
     """The line makes no sense."""
-    return TemporaryFailure(f"unable to parse this line: {os.fsdecode(line)}")
+    return TemporaryFailure(f"unable to parse this line: {shown(line)}")
+
+
+def shown(text: bytes) -> str:
+    """Text in a message, as the originals print it: up to a NUL."""
+    return os.fsdecode(text.partition(b"\0")[0])
 
 
 def is_program(word: Word) -> bool:
@@ -57,7 +62,7 @@ def is_program(word: Word) -> bool:
 def refuse_file(word: Word) -> None:
     """Raises TemporaryFailure for the name of a mailbox: only its owner may write there, and this is not he."""
     if not word.at and word.text.startswith(b"/"):
-        raise TemporaryFailure(f"file delivery {os.fsdecode(word.text)} not supported")
+        raise TemporaryFailure(f"file delivery {shown(word.text)} not supported")
 
 
 def included(word: Word) -> bytes:

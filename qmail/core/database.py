@@ -22,14 +22,14 @@ class Database:
 
         try:
             self._cdb = cdbx.CDB(fd, mmap=False)
-        except (KeyError, MemoryError, OverflowError) as e:
+        except (KeyError, MemoryError, OverflowError, OSError) as e:
             raise _damaged(e) from e
 
     def get(self, key: bytes) -> bytes | None:
         """The first data under `key`, None if there is no such key.  Raises OSError."""
         try:
             found: bytes | None = self._cdb.get(key)
-        except (KeyError, MemoryError, OverflowError) as e:
+        except (KeyError, MemoryError, OverflowError, OSError) as e:
             raise _damaged(e) from e
         return found
 
@@ -48,4 +48,6 @@ def write(fd: int, records: Iterable[tuple[bytes, bytes]]) -> None:
 
 
 def _damaged(error: Exception) -> OSError:
+    if isinstance(error, OSError) and error.errno:  # cdbx has one without for a file that is cut short
+        return error
     return OSError(errno.EIO, f"damaged: {error}")

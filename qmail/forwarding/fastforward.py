@@ -49,11 +49,11 @@ def fastforward(call: Call) -> int:
     """The program."""
     if not call.operands:
         raise UsageFailure
-    recipient = _recipient(call)
     file = call.operands[0]
     try:
         fd = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
+            recipient = _recipient(call)
             from qmail.core.database import Database
 
             return _forward(call, recipient, Database(fd).get)
@@ -131,10 +131,7 @@ class Forwarding:
     def _obey(self, data: bytes) -> None:
         for command in forwardtable.unpack(data):
             first = command[:1]
-            if first == ADDRESS:
-                if len(command) < IGNORED:
-                    self._todo.append(command)
-            elif first in LISTS:
+            if first in LISTS or _is_fit(command):
                 self._todo.append(command)
             elif first in (b"|", b"!"):
                 self._run(command)
@@ -194,7 +191,11 @@ def _list(name: bytes) -> list[bytes]:
             os.close(fd)
     except OSError as e:
         raise TemporaryFailure(f"unable to read {os.fsdecode(name)}: {errtext.text(e)}") from e
-    return [entry for entry in data.split(b"\0")[:-1] if entry.startswith((ADDRESS, *LISTS))]
+    return [entry for entry in data.split(b"\0")[:-1] if entry.startswith(LISTS) or _is_fit(entry)]
+
+
+def _is_fit(entry: bytes) -> bool:
+    return entry.startswith(ADDRESS) and len(entry) < IGNORED
 
 
 main = PROGRAM.entry(fastforward)

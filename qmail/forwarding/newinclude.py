@@ -63,7 +63,7 @@ def _entry(word: Word, names: DefaultNames) -> bytes:
         return name
     aliases.refuse_file(word)
     if aliases.is_program(word):
-        raise TemporaryFailure(f"program delivery {os.fsdecode(word.text)} not supported")
+        raise TemporaryFailure(f"program delivery {aliases.shown(word.text)} not supported")
     address = names.complete(aliases.without_nul(word.text), word.at)
     if b"\n" in address:
         raise TemporaryFailure("newlines not permitted in recipient addresses")

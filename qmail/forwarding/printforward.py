@@ -14,8 +14,8 @@ from ucspi.core.failure import Failure, PermanentFailure
 PROGRAM = Program("printforward", __doc__)
 
 _KINDS = (ADDRESS, *COMMANDS, *LISTS)
-_QUOTED = {byte: b"\\" + bytes((byte,)) for byte in (*range(33), *b",:;\\#")}
-
+# The original compares signed characters with a blank: those above 127 are less.
+_QUOTED = {byte: b"\\" + bytes((byte,)) for byte in (*range(33), *range(128, 256), *b",:;\\#")}
 
 SAYS = "printmaillist"  # the name that the original's complaints begin with
 

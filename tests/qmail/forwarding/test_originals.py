@@ -19,22 +19,22 @@ ALIASES = [
     b"x: grp: a, b;\n", b"a: b) c\n", b"x:\n", b": y\n", b"y\n", b'x: "|cmd\n', b"x: <>\n", b'x: ""\n', b"list: :include:\n",
     b"x: /var/mail/x\n", b'x: a, b, "|p", c\n', b"@: a\n", b"x@, a\n", b"x: y", b"x: y\nz: w", b"x: y\n#", b"x: a\0\n", b'x: "|a\0"\n',
     b"x: :include:a\0\n", b"x: " + b"y" * 787 + b"\n", b"x: " + b"y" * 788 + b"\n", b"z" * 788 + b": y\n", b"x: y\nbad>\nz: q\n",
-    b"(catch all)@virt.dom: joe\n", b"x: a\nx: b\n", b"a@b@c: d\n",
+    b"(catch all)@virt.dom: joe\n", b"x: a\nx: b\n", b"a@b@c: d\n", b"x: (a\0b\n", b"x: /a\0b\n",
 ]  # fmt: skip
 LISTS = [
     b"", b"# staff\nann@x.example, ben\n\n:include:/etc/sub-list.bin\nCarl <carl@y.example>\n", b":include:sub\n", b"joe, ann@short\n", b"a\n#b\nc",
     b'"|p x"\n', b"/f\n", b"<>\n", b'""\n', b"a@b>\n", b"(open\n", b"a\\\nb\n", b"a\0b\n", b":include:\n", b":include:a\0\n", b"x" * 900 + b"\n",
-    b'a@"b.c "\n', b"u@h+ v+\n", b"a:include:b\n", b"\r\n",
+    b'a@"b.c "\n', b"u@h+ v+\n", b"a:include:b\n", b"\r\n", b"(a\0b\n", b"/a\0b\n", b"|a\0b\n",
 ]  # fmt: skip
 FORWARDS = [
     b"bob, fred, susan\nJoe Shmoe <shmoe@heaven.af.mil>\n", b"bob (Bob, the postmaster) @heaven.af.mil\n", b"joe, other@x.example\n", b"JOE@MAIL.aaaa.hu\n",
     b'\\joe, "|vacation joe"\n', b"|vacation joe\n", b'"|/bin/cmd @x"\n', b"", b"# comment\n", b"<>\n", b"/home/u/Mailbox\n", b":include:list\n", b"u@h+\n",
-    b" # not comment\n", b"a, b@short, c@x+\n", b")x\n", b'"unterminated\n', b"joe\0\n", b"a\0b\n", b"x y>\n",
+    b" # not comment\n", b"a, b@short, c@x+\n", b")x\n", b'"unterminated\n', b"joe\0\n", b"a\0b\n", b"x y>\n", b"(a\0b\n", b"/a\0b\n",
 ]  # fmt: skip
 TABLES = [
     b"", b"a: b;", b"a:b", b"a", b";", b":;", b"a:,b,,c,;", b"a::b;", b"a,b:c;", b"a#x\n:b;", b"a\\", b"\\::b;", b"A:|Cmd X;", b"A:?Own@X;", b"a:?o,b,?p;",
     b"a:&b,&&c;", b"a:.;", b"a:\0b;", b"a:\\\0b;", b"a:b;a:c;", b"a: \\ b;", b"a:b\\,c;", b"a:b;c", b"a:" + b"x" * 800 + b";", b"a:" + b"x" * 799 + b";",
-    b"root @yp.to: god@heaven.af.mil;", b"a:b\rc;",
+    b"root @yp.to: god@heaven.af.mil;", b"a:b\rc;", b"\xe9@\x7f:\x80\xff;",
 ]  # fmt: skip
 TEXTS = [
     b"# c\ngod@heaven.af.mil \n&x@y\n/abs/list.bin\n./rel.bin\n\n:weird\n",
@@ -151,21 +151,26 @@ def cases() -> dict[str, tuple[str, tuple[str, ...], dict[str, object]]]:
     ):
         _forward(add, "-nd", "c", about=about, env=env)
     _forward(add, "c", about="no RECIPIENT", env={})
+    for length in (898, 899, 900):
+        long = b"&a@b\0&" + b"x" * length + b"\0./sub.bin\0"
+        _forward(add, "c", about=f"long {length}", env={"RECIPIENT": "sos@heaven.af.mil"}, list_bin=long)
     for code in ("31", "53"):
         _forward(add, "c", about=f"queue {code}", env={"RECIPIENT": "root@yp.to", "QQ": code})
-    for words in ((), ("-x", "c"), ("-n", "none"), ("-n", "dir")):
+    for words in ((), ("-x", "c"), ("-n", "none"), ("-n", "dir"), ("-n", "empty"), ("-n", "list.bin")):
         _forward(add, *words, env={"RECIPIENT": "root@yp.to"})
+        _forward(add, *words, about="no RECIPIENT", env={})
     return found
 
 
-def _forward(add: object, *words: str, about: str = "", env: object = None) -> None:
+def _forward(add: object, *words: str, about: str = "", env: object = None, list_bin: bytes = LIST) -> None:
     assert callable(add)
     files = {
         "table": TABLE.replace(b"\\^[", b"\\\x1b"),
-        "list.bin": LIST,
+        "list.bin": list_bin,
         "sub.bin": b"&deep@z.example\0",
         "secret.bin": b"&a@b\0",
         "dir": None,
+        "empty": b"",
     }
     shell = 'setforward c t <table; chmod 640 secret.bin; "$@" <../stdin'
     add("fastforward", *words, about=about, files=files, shell=shell, env=env, stdin=b"Subject: x\n\nbody\n")
@@ -209,8 +214,8 @@ def test_there_are_as_many_cases_as_there_should_be() -> None:
 
 PIECES = {
     "newaliases": [b"a", b"joe", b"@", b".", b",", b" ", b"(c)", b"<", b">", b":", b";", b":include:", b'"q s"', b'"|p x"', b"|p", b"/f", b"[l]", b"+", b"\\",
-                   b"\n", b"\n ", b"#", b"owner-", b"x@y.z", b"(", b")", b'"', b"\r", b"\xe9", b"&", b"b", b" ", b",", b"\n", b":"],
-    "setforward": [b"a", b"b:", b";", b",", b"#", b"\n", b"\\", b" ", b"\t", b"|", b"?", b"&", b"!", b".", b"/", b"\\\n", b"\\:", b"\0", b":", b"\r", b"A:", b"a:b,c;"],
+                   b"\n", b"\n ", b"#", b"owner-", b"x@y.z", b"(", b")", b'"', b"\r", b"\xe9", b"&", b"b", b" ", b",", b"\n", b":", b"\0", b"a@b+", b"N <a@b>"],
+    "setforward": [b"a", b"b:", b";", b",", b"#", b"\n", b"\\", b" ", b"\t", b"|", b"?", b"&", b"!", b".", b"/", b"\\\n", b"\\:", b"\0", b":", b"\r", b"A:", b"a:b,c;", b"\xe9"],
 }  # fmt: skip
 
 
@@ -227,7 +232,7 @@ def test_any_text_at_all_means_the_same_to_both(program: str) -> None:
         if program == "newaliases":
             return program, (), {"aliases": b"x" + text() + b"\n"}
         if program == "setforward":
-            return program, ("c", "t"), {"stdin": text()}
+            return program, ("c", "t"), {"stdin": text(), "shell": '"$@" <../stdin && printforward <c'}
         words = ("-n", "f", "g") if program == "dot-forward" else ("f",)
         return program, words, {"files": {"f": text(), "g": b"g@h.example\n"}}
 
