@@ -16,7 +16,7 @@ import signal
 import socket
 import time
 
-from ucspi.core import streams
+from ucspi.core import errtext, streams
 from ucspi.core.command import Call, Program
 from ucspi.core.failure import TemporaryFailure, UsageFailure
 
@@ -70,10 +70,11 @@ def qmail_serve(call: Call) -> int:
     directory = home + b"/service"
     services = [_Service(directory + b"/" + name) for name in sorted(os.listdir(directory)) if name[:1] != b"."]
     endings = _Endings(call, services)
+    ready: _Ready | None = _announcement(home)
+    _free(ready.places)
     try:
         for service in services:
             service.start(call)
-        ready: _Ready | None = _announcement(home)
         deadline = time.monotonic() + START
         while not stopped:
             _sleep(wake, 0.05 if ready else endings.next_start())
@@ -157,6 +158,20 @@ def _announcement(home: bytes) -> _Ready:
     smtp, pop3 = [f"{address}:{port}".encode() for address, port in places]
     line = b"ready: smtp %b, pop3 %b, mailbox %b@%b, password %b\n" % (smtp, pop3, user, domain, password)
     return _Ready(places, line)
+
+
+def _free(places: list[tuple[str, int]]) -> None:
+    """Raise if a port cannot be had: who has it would answer, and his greeting would be taken for that of a service."""
+    for address, port in places:
+        try:
+            family, kind, proto, _, where = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
+            with socket.socket(family, kind, proto) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(where)
+        except socket.gaierror:
+            continue  # tcpserver says so
+        except OSError as e:
+            raise TemporaryFailure(f"unable to serve on {address}:{port}: {errtext.text(e)}") from e
 
 
 def _sleep(wake: int, seconds: float | None) -> None:

@@ -67,14 +67,19 @@ def test_bad_words_and_missing_directories(words: list[str], code: int) -> None:
     assert done.err == (usage if code == 100 else b"qmail-serve: fatal: /nonexistent/service: file does not exist\n")
 
 
-def test_a_port_that_is_taken_is_told_and_nothing_stays(host: Host) -> None:
+@pytest.mark.parametrize("listening", [False, True])
+@pytest.mark.parametrize("port", ["smtp", "pop3"])
+def test_a_port_that_is_taken_is_told_in_one_line_and_nothing_is_started(
+    host: Host, port: str, listening: bool
+) -> None:
+    number = getattr(host, port)
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", host.smtp))
+        taken.bind(("127.0.0.1", number))
+        if listening:
+            taken.listen()
         done = serve(host)
-    assert (done.code, done.out) == (111, b"")
-    assert b"tcpserver: fatal: unable to bind: address already used\n" in done.err
-    last = f"qmail-serve: fatal: {host.home}/service/smtpd does not stay up; its log says why\n"
-    assert done.err.endswith(last.encode())
+    said = f"qmail-serve: fatal: unable to serve on 127.0.0.1:{number}: address already used\n"
+    assert (done.code, done.out, done.err) == (111, b"", said.encode())
     assert not running(host)
 
 
