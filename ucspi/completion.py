@@ -1,9 +1,10 @@
 """Print what a shell needs to complete the options of all programs.  ucspi-completion(1).
 
-    eval "$(ucspi-completion bash)"        in ~/.bashrc; or zsh, in ~/.zshrc
+    eval "$(ucspi-completion bash)"        in ~/.bashrc; or zsh, in ~/.zshrc behind compinit
 
 The script that it prints calls `ucspi-completion SHELL PROGRAM` back for each completion, COMP_WORDS and COMP_CWORD
-being in the environment; click finds the answer in the same declarations that --help is made of.
+being in the environment; click finds the answer in the same declarations that --help is made of.  In a chain it is the
+answer of the program that the cursor is in.
 
 Exits 0, or 100 for an unknown shell or program."""
 
@@ -47,15 +48,41 @@ def script(shell: str) -> str:
     variable = f"_CLICK={shell}_complete"
     for program in ("$1", "PROGRAMS"):
         text = text.replace(f"{variable} {program})", f"{call_back})")
+    text = text.replace("$+commands[PROGRAMS]", "$+commands[ucspi-completion]")  # zsh: who answers must be there
     return text.replace("_PROGRAMS_completion", FUNCTION).replace("PROGRAMS", names)
 
 
 def answer(shell: str, name: str) -> str:
     """What could stand at the cursor."""
+    args, incomplete = _complete(shell, name, _program(name)).get_completion_args()
+    name, args = _innermost(name, args)
+    complete = _complete(shell, name, _program(name))
+    return "\n".join(complete.format_completion(item) for item in complete.get_completions(args, incomplete))
+
+
+def _innermost(name: str, args: list[str]) -> tuple[str, list[str]]:
+    """The program of a chain that the cursor is in, and its words before the cursor."""
+    while True:
+        program = _program(name)
+        try:
+            operands = [os.fsdecode(word) for word in program.parse(list(map(os.fsencode, [name, *args])))[1]]
+        except UsageFailure:  # an option whose value is to come
+            return name, args
+        if not operands or not any(mark in program.operands for mark in ("[ARG]", "[ARGS]", "[ARG ")):
+            return name, args
+        names = list(map(os.path.basename, operands))
+        at = next((i for i, word in enumerate(names) if word in _programs()), None)
+        if at is None:
+            return name, ["--", *operands]  # what looks like an option is another program's
+        name, args = names[at], operands[at + 1 :]
+
+
+def _program(name: str) -> Program:
     module = _programs().get(name)
     if module is None:
         raise UsageFailure(f"ucspi-completion: {name} is none of our programs")
-    return _complete(shell, name, chain.load(module).program).complete()  # type: ignore[attr-defined]
+    program: Program = chain.load(module).program  # type: ignore[attr-defined]
+    return program
 
 
 def _complete(shell: str, name: str, program: Program) -> ShellComplete:
