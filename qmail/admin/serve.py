@@ -70,8 +70,9 @@ def qmail_serve(call: Call) -> int:
     directory = home + b"/service"
     services = [_Service(directory + b"/" + name) for name in sorted(os.listdir(directory)) if name[:1] != b"."]
     endings = _Endings(call, services)
-    ready: _Ready | None = _announcement(home)
-    _free(ready.places)
+    announcement = _announcement(home)
+    _free(announcement.places)
+    ready: _Ready | None = announcement
     try:
         for service in services:
             service.start(call)
