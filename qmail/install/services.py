@@ -30,7 +30,7 @@ QMAILDUID=$(id -u qmaild) && NOFILESGID=$(id -g qmaild) || exit 111
 LOCAL=$(head -n 1 {home}/control/me) || exit 111
 MAXSMTPD=$(head -n 1 {home}/control/concurrencyincoming 2>/dev/null) || MAXSMTPD=20
 # systemd starts it as qmaild, with the socket; elsewhere root opens the port and becomes qmaild.
-test "$(id -u)" = 0 && set -- -u "$QMAILDUID" -g "$NOFILESGID" || set --
+if test "$(id -u)" = 0; then set -- -u "$QMAILDUID" -g "$NOFILESGID"; else set --; fi
 exec softlimit -m 20000000 \\
   tcpserver -v -R -l "$LOCAL" -x tcp.smtp.cdb -c "$MAXSMTPD" "$@" 0 25 \\
   rblsmtpd \\
@@ -72,6 +72,23 @@ export PATH
 cd {directory} && exec tcprules tcp.smtp.cdb tcp.smtp.tmp <tcp.smtp
 """
 
+# What no server needs.
+CONFINED = """\
+NoNewPrivileges=yes
+PrivateDevices=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+SystemCallArchitectures=native
+"""
 UNITS = {
     "qmail.service": """\
 [Unit]
@@ -81,7 +98,7 @@ After=network-online.target nss-lookup.target
 Wants=network-online.target
 
 [Service]
-ExecStart={services}/qmail/run
+ExecStart={run[qmail]}
 # qmail-send finishes its deliveries; the other parts end with it.
 KillMode=mixed
 TimeoutStopSec=3min
@@ -115,26 +132,20 @@ Wants=qmail.service
 After=qmail.service
 
 [Service]
-ExecStart={services}/smtpd/run
+ExecStart={run[smtpd]}
 WorkingDirectory={services}/smtpd
 User=qmaild
 Group=nofiles
 KillMode=mixed
 Restart=always
-# It reads control files and rules, and hands mail to qmail-queued's socket.
-NoNewPrivileges=yes
+# It reads control files and rules, and hands mail to qmail-queued's socket; only the scanner writes, to its spool.
 ProtectSystem=strict
+ReadWritePaths=-/var/spool/qscan
+# rcptcheck's `mailbox` wants to look for .qmail files: then read-only.
 ProtectHome=yes
 PrivateTmp=yes
-PrivateDevices=yes
-ProtectKernelTunables=yes
-ProtectKernelModules=yes
-ProtectControlGroups=yes
-RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
-RestrictRealtime=yes
-LockPersonality=yes
 CapabilityBoundingSet=
-
+{confined}
 [Install]
 WantedBy=multi-user.target
 """,
@@ -156,23 +167,15 @@ Documentation=man:qmail-popup(8) man:checkpassword(8) man:qmail-pop3d(8)
 Requires=qmail-pop3d.socket
 
 [Service]
-ExecStart={services}/pop3d/run
+ExecStart={run[pop3d]}
 WorkingDirectory={services}/pop3d
 KillMode=mixed
 Restart=always
 # checkpassword reads /etc/shadow and becomes the user: setuid and setgid are what it keeps of root.
-NoNewPrivileges=yes
 ProtectSystem=full
 PrivateTmp=yes
-PrivateDevices=yes
-ProtectKernelTunables=yes
-ProtectKernelModules=yes
-ProtectControlGroups=yes
-RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
-RestrictRealtime=yes
-LockPersonality=yes
 CapabilityBoundingSet=CAP_SETUID CAP_SETGID CAP_DAC_READ_SEARCH
-
+{confined}
 [Install]
 WantedBy=multi-user.target
 """,
@@ -185,7 +188,8 @@ class Texts:
     def __init__(self, home: str, prefix: str, services: str, logs: str, *, default: bool) -> None:
         """`default`: the programs take this home for theirs without being told by QMAILHOME."""
         self.home, self.services, self.logs, self.default = home, services, logs, default
-        self.path = quoted(f"{home}/bin:{prefix}/bin:/usr/local/bin:/usr/bin:/bin")
+        places = (f"{home}/bin", f"{prefix}/bin", "/usr/local/bin", "/usr/bin", "/bin")
+        self.path = quoted(":".join(dict.fromkeys(places)))
 
     def run(self, name: str) -> str:
         """A service's run script."""
@@ -207,4 +211,11 @@ class Texts:
 
     def unit(self, name: str) -> str:
         """A systemd unit."""
-        return UNITS[name].format(services=self.services)
+        services = self.services.replace("%", "%%")
+        run = {name: _systemd_word(f"{services}/{name}/run") for name in RUN}
+        return UNITS[name].format(services=services, run=run, confined=CONFINED)
+
+
+def _systemd_word(path: str) -> str:
+    """The first word of ExecStart=; systemd.syntax(7)."""
+    return f'"{path}"' if " " in path else path

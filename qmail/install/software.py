@@ -160,6 +160,9 @@ def _run(*words: str, check: bool = True) -> int:
 
     done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if check and done.returncode:
-        tail = done.stdout.decode(errors="replace").strip().splitlines()[-3:]
-        raise TemporaryFailure(f"failed: {' '.join(words)}: {' / '.join(tail)}")
+        lines = done.stdout.decode(errors="replace").strip().splitlines()
+        told = [line.strip() for line in lines if "error:" in line.lower()][
+            :3
+        ]  # pip's last lines only say that it failed
+        raise TemporaryFailure(f"failed: {' '.join(words)}: {' / '.join(told or lines[-3:])}")
     return done.returncode

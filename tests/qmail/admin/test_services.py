@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from qmail.install import boot, services
+from qmail.scanner import settings
 from tests.support import launchers
 
 
@@ -44,10 +45,12 @@ def test_a_boot_script_starts_what_its_name_says(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze (Debian package systemd)")
-def test_systemd_finds_nothing_to_complain_of_in_the_units(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["supervise", "a b 100% $5 é"])
+def test_systemd_finds_nothing_to_complain_of_in_the_units(tmp_path: Path, place: str) -> None:
+    tmp_path = tmp_path / place
     made = texts(tmp_path)
     for name in services.RUN:
-        (tmp_path / name).mkdir()
+        (tmp_path / name).mkdir(parents=True)
         (tmp_path / name / "run").write_text(made.run(name))
         (tmp_path / name / "run").chmod(0o755)
     units = tmp_path / "units"
@@ -62,6 +65,17 @@ def test_systemd_finds_nothing_to_complain_of_in_the_units(tmp_path: Path) -> No
     bad.write_text(bad.read_text().replace("KillMode=mixed", "KillMode=perhaps"))  # it does look
     done = subprocess.run(["systemd-analyze", "verify", "--man=no", str(bad)], capture_output=True, text=True)
     assert "perhaps" in done.stderr
+
+
+def test_under_systemd_the_scanner_may_write_its_spool_and_the_server_nothing_else(tmp_path: Path) -> None:
+    lines = texts(tmp_path).unit("qmail-smtpd.service").splitlines()
+    assert "ProtectSystem=strict" in lines
+    spool = settings.TABLE["spooldir"][0]
+    assert [line for line in lines if line.startswith("ReadWritePaths=")] == [f"ReadWritePaths=-{spool}"]
+
+
+def test_each_place_stands_in_path_once(tmp_path: Path) -> None:
+    assert "\nPATH='/var/qmail/bin:/usr/local/bin:/usr/bin:/bin'\n" in texts(tmp_path).run("qmail")
 
 
 def test_without_the_accounts_it_says_what_is_missing(tmp_path: Path) -> None:
