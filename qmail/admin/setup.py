@@ -42,6 +42,8 @@ def qmail_setup(call: Call) -> int:
     if len(call.operands) != 1:
         raise UsageFailure
     home, prefix = _path(call, "H", conf.HOME), _path(call, "P", conf.PREFIX)
+    if not home:
+        raise UsageFailure("qmail-setup: the home has to be a directory of its own")
     destdir = _path(call, "D", b"")
     command = os.fsdecode(call.operands[0])
     if command not in ("install", "check", "queue", "users", "remove"):

@@ -57,10 +57,10 @@ class Installation:
                 raise PermanentFailure(f"{path} would not be for other users: {obstacle}")
         self.ids = Ids(self.home)
         hierarchy.demand_split(self.destdir + self.home)
+        software = Software(source, self.home, self.prefix, self.destdir, python)
         old = {entry.path: entry for entry in manifest.read(self.destdir + self.manifest)}
         made = self._directories(old)
         self._write(manifest.text({**old, **made}.values()))  # what is made can be removed, whatever comes
-        software = Software(source, self.home, self.prefix, self.destdir, python)
         tree = {path: entry for path, entry in old.items() if _below(path, software.root)}
         if not tree or next(self._wrong_in(software.root, tree), None):
             software.build(wheels)

@@ -63,7 +63,7 @@ class Source:
         """Of all these files, of this interpreter, and of `words`."""
         import hashlib
 
-        found = hashlib.sha256(repr((sys.version, words, launchers.TEMPLATE)).encode())
+        found = hashlib.sha256(repr((sys.version, words, launchers.TEMPLATE, launchers.BY_SHELL)).encode())
         for name in self.files():
             with open(os.path.join(self.directory, name), "rb") as file:
                 found.update(b"%b\0%b" % (os.fsencode(name), hashlib.file_digest(file, "sha256").digest()))
@@ -87,9 +87,11 @@ class Software:
     """One version, installed or to be."""
 
     def __init__(self, source: Source, home: str, prefix: str, destdir: str, python: str) -> None:
+        """Raises PermanentFailure if no launcher can be written for this place."""
         fingerprint = source.fingerprint(home, prefix, python)
         self.source, self.home, self.prefix, self.destdir = source, home, prefix, destdir
         self.root = f"{prefix}/lib/ucspi-qmail/{ucspi.__version__}-{fingerprint}"
+        self.launcher("")
 
     def build(self, wheels: str) -> None:
         """Make it; it appears whole or not at all.  Raises TemporaryFailure, OSError."""

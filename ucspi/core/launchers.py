@@ -11,6 +11,8 @@ import os
 import sys
 import sysconfig
 
+from ucspi.core.failure import PermanentFailure
+
 TEMPLATE = """\
 #!{python} -IS
 import sys
@@ -19,7 +21,13 @@ from {module} import main
 sys.exit(main())
 """
 GROUPS = ("console_scripts", "ucspi_qmail.launchers")
-LONGEST_SHEBANG = 255  # Linux cuts longer first lines
+LONGEST_SHEBANG = 255  # Linux cuts longer first lines, and splits them at the first blank
+# For an interpreter that no first line can name: a shell starts it, and to Python the lines are a string.
+BY_SHELL = """\
+#!/bin/sh
+'''exec' "{python}" -IS "$0" "$@"
+' '''
+"""
 
 
 def paths() -> list[str]:
@@ -29,11 +37,14 @@ def paths() -> list[str]:
 
 
 def text(module: str, python: str = sys.executable, places: list[str] | None = None) -> str:
-    """One launcher, for this interpreter and installation unless it says otherwise."""
-    first = f"#!{python} -IS"
-    if len(first) > LONGEST_SHEBANG or " " in python:
-        raise ValueError(f"{python}: no interpreter line can hold this path; install somewhere shorter")
-    return TEMPLATE.format(python=python, paths=places or paths(), module=module)
+    """One launcher, for this interpreter and installation unless it says otherwise.  Raises PermanentFailure."""
+    launcher = TEMPLATE.format(python=python, paths=places or paths(), module=module)
+    first, _, rest = launcher.partition("\n")
+    if len(first) <= LONGEST_SHEBANG and not any(map(str.isspace, python)):
+        return launcher
+    if any(letter in python for letter in "\"'$`\\\n"):
+        raise PermanentFailure(f"{python}: no script can name this interpreter")
+    return BY_SHELL.format(python=python) + rest
 
 
 def programs() -> list[importlib.metadata.EntryPoint]:
@@ -56,4 +67,7 @@ def write(directory: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    print(f"{len(write(sys.argv[1] if len(sys.argv) > 1 else sysconfig.get_path('scripts')))} launchers")
+    try:
+        print(f"{len(write(sys.argv[1] if len(sys.argv) > 1 else sysconfig.get_path('scripts')))} launchers")
+    except PermanentFailure as e:
+        sys.exit(f"launchers: fatal: {e}")

@@ -15,7 +15,9 @@ from tests.support.programs import programs
 from ucspi.core.failure import PermanentFailure
 
 
-@pytest.mark.parametrize("words", [(), ("instal",), ("check", "it"), ("-H", "var/qmail", "check"), ("-x", "check")])
+@pytest.mark.parametrize(
+    "words", [(), ("instal",), ("check", "it"), ("-H", "var/qmail", "check"), ("-H", "/", "check"), ("-x", "check")]
+)
 def test_bad_usage(words: tuple[str, ...]) -> None:
     done = launchers.run(launchers.ours("qmail-setup"), *words)
     assert done.code == 100 and b"qmail-setup: usage: qmail-setup " in done.err
