@@ -105,10 +105,10 @@ def _address(word: Word, names: DefaultNames) -> bytes:
     text, at = word.text, word.at
     if at and text.endswith(b"@"):  # an address without its host: here, and only here, that is one without @
         text, at = text[:-1], False
-    address = names.complete(aliases.without_nul(text), at)
+    address = names.complete(text, at)
     if aliases.too_long(address):
         raise PermanentFailure(f"addresses over {LONGEST} bytes are not permitted")
-    return address
+    return aliases.without_nul(address)
 
 
 main = PROGRAM.entry(newaliases)

@@ -29,10 +29,14 @@ def setmaillist(call: Call) -> int:
 
 def packed(text: bytes) -> bytes:
     """The binary list.  Raises TemporaryFailure."""
-    if b"\0" in text:
-        raise TemporaryFailure("NUL in input")
-    lines = (line.rstrip(b" \t") for line in text.split(b"\n"))
+    lines = (_without_nul(line).rstrip(b" \t") for line in text.split(b"\n"))
     return b"".join(_entry(line) + b"\0" for line in lines if line and not line.startswith(b"#"))
+
+
+def _without_nul(line: bytes) -> bytes:
+    if b"\0" in line:
+        raise TemporaryFailure("NUL in input")
+    return line
 
 
 def _entry(line: bytes) -> bytes:

@@ -19,7 +19,7 @@ ALIASES = [
     b"x: grp: a, b;\n", b"a: b) c\n", b"x:\n", b": y\n", b"y\n", b'x: "|cmd\n', b"x: <>\n", b'x: ""\n', b"list: :include:\n",
     b"x: /var/mail/x\n", b'x: a, b, "|p", c\n', b"@: a\n", b"x@, a\n", b"x: y", b"x: y\nz: w", b"x: y\n#", b"x: a\0\n", b'x: "|a\0"\n',
     b"x: :include:a\0\n", b"x: " + b"y" * 787 + b"\n", b"x: " + b"y" * 788 + b"\n", b"z" * 788 + b": y\n", b"x: y\nbad>\nz: q\n",
-    b"(catch all)@virt.dom: joe\n", b"x: a\nx: b\n", b"a@b@c: d\n", b"x: (a\0b\n", b"x: /a\0b\n",
+    b"(catch all)@virt.dom: joe\n", b"x: a\nx: b\n", b"a@b@c: d\n", b"x: (a\0b\n", b"x: /a\0b\n", b"x: " + b"y" * 900 + b"\0\n",
 ]  # fmt: skip
 LISTS = [
     b"", b"# staff\nann@x.example, ben\n\n:include:/etc/sub-list.bin\nCarl <carl@y.example>\n", b":include:sub\n", b"joe, ann@short\n", b"a\n#b\nc",
@@ -45,6 +45,8 @@ TEXTS = [
     b"x" * 801,
     b" # c\n",
     b"a\t \n",
+    b"x" * 900 + b"\na\0\n",
+    b"#\0\n" + b"x" * 900,
 ]
 BINARIES = [b"", b"&a\0", b"&a", b"&a\0x", b"|a\0", b"\0", b"&" + b"x" * 900 + b"\0", b"&a\nb\0", b"/x\0./y\0"]
 
