@@ -175,7 +175,7 @@ class Matcher:
         digits = size + qp + uid
         if not digits.isdigit() or len(digits) > DIGITS or (" 0" in line and not _canonical(size, qp, uid)):
             return False
-        if stamp and by and fr and sender and q and u:
+        if stamp and by and size and fr and sender and q and qp and u and uid:
             self._messages[number] = (stamp, size, sender.lower(), qp, uid, [0, 0, 0])
             return True
         return False

@@ -171,7 +171,7 @@ class Distribution(Tally):
     deliveries = (2, 3, 5)
 
     def __init__(self) -> None:
-        self.counts: dict[float, int] = {}  # ddelays of six digits, as awk prints them
+        self.counts: dict[float, int] = {}  # ddelays as awk prints them: of six digits, or whole
 
     @staticmethod
     def arranged(lines: list[str]) -> list[str]:
@@ -182,7 +182,9 @@ class Distribution(Tally):
         counts = self.counts
         for kind, birth, end in zip(*deliveries, strict=True):
             if kind == "k":
-                ddelay = float("%.6g" % (end - birth))
+                ddelay = end - birth
+                if not ddelay.is_integer():
+                    ddelay = float(f"{ddelay:.6g}")
                 counts[ddelay] = counts.get(ddelay, 0) + 1
 
     def lines(self) -> list[str]:

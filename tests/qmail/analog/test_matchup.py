@@ -103,7 +103,7 @@ PIECES = [
     b"new msg 7\n", b"info msg 7: bytes 5 from <A@b> qp 3 uid 0\n", b"starting delivery 3: msg 7 to local B@c\n",
     b"delivery 3: success: ok\n", b"delivery 03: failure: x\n", b"end msg 7\n", b"end msg 07\n", b"running\n", b"msg",
     b"starting delivery 03: msg 7 to local x\n", b"status: local 1/10\n", b"delivery 3: report mangled, will defer\n",
-    b"new  msg 7\n", b"info msg 99999999999999999999: bytes 05 from <> qp 1 uid 1\n", b"warning: x\n", b"extra 7 1 2 3\n",
+    b"new  msg 7\n", b"info msg 7: bytes  from <A@b> qp 3 uid 0\n", b"info msg 7: bytes 5 from <A@b> qp  uid 0\n", b"info msg 99999999999999999999: bytes 05 from <> qp 1 uid 1\n", b"warning: x\n", b"extra 7 1 2 3\n",
 ]  # fmt: skip
 
 
@@ -120,6 +120,15 @@ def test_the_quick_way_and_the_exact_way_agree(data: bytes) -> None:
     quick, exact = matching.Matcher(NOW), Exact(NOW)
     assert quick.receive(data) == exact.receive(data)
     assert quick.pending() == exact.pending()
+
+
+@pytest.mark.parametrize("missing", range(4, 12))
+def test_a_field_that_is_empty_is_none_and_the_next_is_in_its_place(missing: int) -> None:
+    fields = b"5.0 info msg 7: bytes 10 from <a@b> qp 11 uid 12".split(b" ")
+    lines = b"4.0 new msg 7\n%b\n6.0 end msg 7\n"
+    fields[missing] = b""
+    with_blanks, squeezed = lines % b" ".join(fields), lines % b" ".join(filter(None, fields))
+    assert matching.Matcher(NOW).receive(with_blanks) == matching.Matcher(NOW).receive(squeezed)
 
 
 @given(st.binary(max_size=300))

@@ -143,6 +143,12 @@ def test_the_distribution_takes_the_smallest_number_and_an_average_of_distinct_v
     )
 
 
+def test_whole_seconds_are_told_apart_however_many_they_are() -> None:
+    line = "d k 1000 1001 {} 1 <a@b> local.c@d 1 2 ok\n"
+    matched = "".join(line.format(1000 + delay) for delay in (1234567, 1234568))
+    assert run(ours("ddist"), stdin=matched.encode()).out == b"1234567.00 1234567.00 50\n1234568.00 1234567.50 100\n"
+
+
 def test_totals_of_bytes_are_printed_in_full() -> None:
     line = b"m 1000.5 1001.5 3000000000 1 0 0 <a@b> 1 2\n"
     assert b"\nBytes in completed messages: 6000000000\n" in run(ours("zoverall"), stdin=line * 2).out
