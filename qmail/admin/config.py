@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 
 from qmail.core import instance, ipme
-from qmail.install.configuration import WARNING, Controls
-from ucspi.core import hostname, streams
+from qmail.install.configuration import WARNING, Controls, say
+from ucspi.core import hostname
 from ucspi.core.command import Call, Program
 from ucspi.core.failure import TemporaryFailure
 from ucspi.core.resolver import Resolver
@@ -28,41 +28,37 @@ def config(call: Call) -> int:
     host = os.fsencode(os.uname().nodename).lower()
     if not host:
         return _sorry(b"hostname")
-    _say(b"Your hostname is %b.\n" % host)
+    say(b"Your hostname is %b.\n" % host)
     names = Resolver(call.env)
     addresses = _addresses(host, call, names)
     fqdn = _name(addresses[0], names) if addresses else None
     if not fqdn:
         return _sorry(b"host's canonical name in DNS")
-    _say(b"Your host's fully qualified name in DNS is %b.\n" % fqdn)
+    say(b"Your host's fully qualified name in DNS is %b.\n" % fqdn)
     home = instance.of(call.env)
     controls = Controls(home)
-    _say(controls.names(fqdn))
-    _say(b" \nChecking local IP addresses:\n")
+    say(controls.names(fqdn))
+    say(b" \nChecking local IP addresses:\n")
     found = []
     for address in sorted({*_addresses(fqdn, call, names), *_own()}):
         name = _name(address, names)
         if name:
-            _say(b"%b: Adding %b to control/locals...\n" % (address, name))
+            say(b"%b: Adding %b to control/locals...\n" % (address, name))
             found.append(name)
         else:
-            _say(b"%b: PTR lookup failed. I assume this address has no DNS name.\n" % address)
+            say(b"%b: PTR lookup failed. I assume this address has no DNS name.\n" % address)
     controls.put(b"locals", found)
-    _say(b" \nIf there are any other domain names that point to you,\n")
-    _say(b"you will have to add them to %b/locals.\n" % home.control)
-    _say(b"You don't have to worry about aliases, i.e., domains with CNAME records.\n \n")
-    _say(b"Copying %b/locals to %b/rcpthosts...\n" % (home.control, home.control))
+    say(b" \nIf there are any other domain names that point to you,\n")
+    say(b"you will have to add them to %b/locals.\n" % home.control)
+    say(b"You don't have to worry about aliases, i.e., domains with CNAME records.\n \n")
+    say(b"Copying %b/locals to %b/rcpthosts...\n" % (home.control, home.control))
     controls.put(b"rcpthosts", found)
-    _say(b"Now qmail will refuse to accept SMTP messages except to those hosts.\n" + WARNING)
+    say(b"Now qmail will refuse to accept SMTP messages except to those hosts.\n" + WARNING)
     return 0
 
 
-def _say(text: bytes) -> None:
-    streams.write_all(1, text)
-
-
 def _sorry(what: bytes) -> int:
-    _say(b"Sorry, I couldn't find your %b.\nYou will have to set up control/me yourself.\n" % what)
+    say(b"Sorry, I couldn't find your %b.\nYou will have to set up control/me yourself.\n" % what)
     return 0
 
 

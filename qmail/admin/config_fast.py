@@ -9,8 +9,7 @@ Exits 0, 100 on bad usage, 111 if a file cannot be written."""
 from __future__ import annotations
 
 from qmail.core import instance
-from qmail.install.configuration import WARNING, Controls
-from ucspi.core import streams
+from qmail.install.configuration import WARNING, Controls, say
 from ucspi.core.command import Call, Program
 from ucspi.core.failure import UsageFailure
 
@@ -23,12 +22,12 @@ def config_fast(call: Call) -> int:
         raise UsageFailure
     fqdn = call.operands[0]
     controls = Controls(instance.of(call.env))
-    streams.write_all(1, b"Your fully qualified host name is %b.\n" % fqdn)
-    streams.write_all(1, controls.names(fqdn))
+    say(b"Your fully qualified host name is %b.\n" % fqdn)
+    say(controls.names(fqdn))
     for name in (b"locals", b"rcpthosts"):
-        streams.write_all(1, b"Putting %b into control/%b...\n" % (fqdn, name))
+        say(b"Putting %b into control/%b...\n" % (fqdn, name))
         controls.append(name, fqdn)
-    streams.write_all(1, b"Now qmail will refuse to accept SMTP messages except to %b.\n%b" % (fqdn, WARNING))
+    say(b"Now qmail will refuse to accept SMTP messages except to %b.\n%b" % (fqdn, WARNING))
     return 0
 
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 import os
 
 from qmail.core import conf
-from ucspi.core import streams
 from ucspi.core.command import Call, Program, Value
 from ucspi.core.failure import TemporaryFailure, UsageFailure
 
@@ -51,16 +50,14 @@ def qmail_setup(call: Call) -> int:
     if os.geteuid() != 0:
         raise TemporaryFailure(f"{command}: needs root; without it, `make run` serves a mail host of your own")
     os.umask(0o022)
+    from qmail.install import configuration
     from qmail.install.installation import Installation
 
     changes: list[str] = []
 
     def say(line: str) -> None:
         changes.append(line)
-        try:
-            streams.write_all(1, os.fsencode(line) + b"\n")
-        except OSError:
-            pass  # nobody listens: no reason to stop half-way
+        configuration.say(os.fsencode(line) + b"\n")
 
     installation = Installation(home, prefix, destdir, say)
     if command == "check":

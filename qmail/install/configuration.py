@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from qmail.install import files
+from ucspi.core import streams
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from qmail.core.instance import Instance
 
 WARNING = b"Make sure to change rcpthosts if you add hosts to locals or virtualdomains!\n"
+
+
+def say(text: bytes) -> None:
+    """Tell who listens; if nobody does, that is no reason to stop half-way, before rcpthosts is there."""
+    try:
+        streams.write_all(1, text)
+    except OSError:
+        pass
 
 
 def default_domain(name: bytes) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,17 @@ def test_config_fast_adds_a_line_of_its_own_to_a_file_without_newline(home: Path
 def test_config_fast_refuses_a_word_that_is_no_name(home: Path, word: str) -> None:
     assert run("qmail-config-fast", word, home=home).code == 100
     assert controls(home) == {}
+
+
+def test_config_fast_does_not_stop_half_way_if_nobody_listens(home: Path) -> None:
+    """As in `qmail-config-fast NAME | head -1`: a host with locals and without rcpthosts is an open relay."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    env = {"PATH": "/usr/bin:/bin", "QMAILHOME": str(home)}
+    done = subprocess.run([launchers.ours("qmail-config-fast"), "a.b.example"], stdout=writer, env=env)
+    os.close(writer)
+    assert done.returncode == 0
+    assert sorted(controls(home)) == ["defaultdomain", "locals", "me", "plusdomain", "rcpthosts"]
 
 
 def test_config_fast_says_what_it_cannot_write(tmp_path: Path) -> None:
