@@ -139,3 +139,16 @@ def test_mandoc_finds_nothing_to_complain_of(page: Path) -> None:
     lint = subprocess.run(["mandoc", "-Tlint", "-W", "style", page], capture_output=True, text=True)
     # Whether the manuals referred to are installed on this machine says nothing about the page.
     assert [line for line in lint.stdout.splitlines() if "referenced manual not found" not in line] == []
+
+
+@pytest.mark.parametrize("page", PAGES + FORMATS, ids=lambda page: page.name)
+def test_no_word_of_a_heading_is_taken_for_a_macro(page: Path) -> None:
+    """`.Ss In the queue` is printed as "<the> queue": In is a macro."""
+    headings = re.findall(r"^\.S[sh] (.*)$", page.read_text(), re.MULTILINE)
+    assert [heading for heading in headings if re.search(r"(?:^| )[A-Z][a-z](?: |$)", heading)] == []
+
+
+@pytest.mark.parametrize("page", PAGES + FORMATS, ids=lambda page: page.name)
+def test_a_second_quotation_in_a_line_does_not_stand_in_the_first(page: Path) -> None:
+    """As in `.Ql a , Ql b`; `.So a Sc , Ql b` is right."""
+    assert re.findall(r"^\.(?:.* )?Ql \S+ , Ql .*", page.read_text(), re.MULTILINE) == []
