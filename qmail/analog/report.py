@@ -50,6 +50,8 @@ def report(call: Call) -> int:
         gc.enable()
     for what, times in matched.warnings.items():
         call.warn(f"warning: {times} {what}")
+    if matched.bytes and not matched.pending and figures.is_empty:
+        call.warn("warning: there is no mail in these logs")
     _write(call.value("o"), _json(result) if call.given("json") else _page(result))
     return 0
 

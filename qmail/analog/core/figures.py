@@ -162,6 +162,11 @@ class Figures:
             "warnings": dict(warnings),
         }
 
+    @property
+    def is_empty(self) -> bool:
+        """Has nothing happened?"""
+        return not (self._totals.completed or self._totals.attempts or self._refusals)
+
     def _overall(self) -> Row:
         """What zoverall says, by its labels."""
         made = self._totals

@@ -1,6 +1,6 @@
 """Logs read and matched up in a process of their own, so that who counts has the other core.  qmail-report(1).
 
-Files are read in the order given, as one log; one that gzip made is unpacked."""
+Files are read in the order given, as one log; one that gzip, bzip2 or xz made is unpacked."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ucspi.core.failure import TemporaryFailure
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from typing import BinaryIO
+    from typing import IO, BinaryIO
 
 BLOCK = 1 << 18
-GZIP = b"\x1f\x8b"
+GZIP, BZIP2, XZ, ZSTD = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"  # what a packed file begins with
 STDIN = b"-"
 
 
@@ -37,6 +37,7 @@ class Matched:
         os.close(summary)
         self.warnings: dict[str, int] = {}
         self.pending = 0
+        self.bytes = 0  # that were read
 
     def __iter__(self) -> Iterator[bytes]:
         """Blocks of matchup's output.  Raises TemporaryFailure if the logs cannot be read to their end."""
@@ -50,7 +51,7 @@ class Matched:
         summary = json.loads(said)
         if "failure" in summary:
             raise TemporaryFailure(summary["failure"])
-        self.warnings, self.pending = summary["warnings"], summary["pending"]
+        self.warnings, self.pending, self.bytes = summary["warnings"], summary["pending"], summary["bytes"]
 
 
 def _work(names: Sequence[bytes], progress: bool, output: int, summary: int) -> int:
@@ -63,12 +64,14 @@ def _work(names: Sequence[bytes], progress: bool, output: int, summary: int) -> 
 
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # nobody counts any more
     gc.disable()  # the tables hold millions of objects and no cycles
-    matcher = Matcher(time.time())
+    matcher, size = Matcher(time.time()), 0
     try:
         for block in _with_progress(names) if progress else _blocks(names, lambda _: None):
+            size += len(block)
             if matched := matcher.receive(block):
                 streams.write_all(output, matched)
-        said: dict[str, object] = {"warnings": matcher.warnings, "pending": matcher.pending().count(b" info msg ")}
+        pending = matcher.pending().count(b" info msg ")
+        said: dict[str, object] = {"warnings": matcher.warnings, "pending": pending, "bytes": size}
     except TemporaryFailure as e:
         said = {"failure": str(e)}
     streams.write_all(summary, json.dumps(said).encode())
@@ -85,7 +88,7 @@ def _blocks(names: Sequence[bytes], read: Callable[[int], object]) -> Iterator[b
                 for block in _unpacked(file, read):
                     last = block
                     yield block
-        except (OSError, EOFError) as e:  # a gzip file that is cut short
+        except (OSError, EOFError) as e:  # a packed file that is cut short
             why = errtext.text(e) if isinstance(e, OSError) and e.errno else str(e)
             raise TemporaryFailure(f"unable to read {os.fsdecode(name)}: {why}") from e
         if not last.endswith(b"\n"):
@@ -93,27 +96,59 @@ def _blocks(names: Sequence[bytes], read: Callable[[int], object]) -> Iterator[b
 
 
 def _unpacked(file: BinaryIO, read: Callable[[int], object]) -> Iterator[bytes]:
-    block = file.read(BLOCK) or b""
-    if not block.startswith(GZIP) or not file.seekable():
-        while block:
-            read(len(block))
+    begin = file.read(BLOCK) or b""
+    reader = _Reader(begin, file, read)
+    opened = _opener(begin, reader)
+    if opened is None:
+        while block := reader.read(BLOCK):
             yield block
-            block = file.read(BLOCK) or b""
         return
-    import gzip
+    import lzma
     import zlib
 
-    file.seek(0)
-    at = 0
     try:
-        with gzip.GzipFile(fileobj=file) as unpacked:
+        with opened as unpacked:
             while block := unpacked.read(BLOCK):
-                now = file.tell()
-                read(now - at)
-                at = now
                 yield block
-    except zlib.error as e:
+    except (zlib.error, lzma.LZMAError) as e:
         raise EOFError(str(e)) from e
+
+
+class _Reader:
+    """A file whose beginning has been read; `read` is told of what is read of it."""
+
+    def __init__(self, begin: bytes, file: BinaryIO, read: Callable[[int], object]) -> None:
+        self._begin, self._file, self._told = begin, file, read
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes."""
+        data, self._begin = self._begin, b""
+        if not data:
+            data = self._file.read(size) or b""
+        elif 0 <= size < len(data):
+            data, self._begin = data[:size], data[size:]
+        self._told(len(data))
+        return data
+
+
+def _opener(begin: bytes, reader: _Reader) -> IO[bytes] | None:
+    """Who unpacks a file that begins so; None if nobody has to.  Raises OSError."""
+    packed: object = reader  # all that is asked of it is to be read
+    if begin.startswith(GZIP):
+        import gzip
+
+        return gzip.GzipFile(fileobj=packed)  # type: ignore[call-overload, no-any-return]
+    if begin.startswith(BZIP2):
+        import bz2
+
+        return bz2.BZ2File(packed)  # type: ignore[call-overload, no-any-return]
+    if begin.startswith(XZ):
+        import lzma
+
+        return lzma.LZMAFile(packed)  # type: ignore[arg-type]
+    if begin.startswith(ZSTD):
+        raise OSError("packed with zstd: unpack it first")
+    return None
 
 
 def _with_progress(names: Sequence[bytes]) -> Iterator[bytes]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import html.parser
 import json
+import lzma
 import os
 import pty
 import re
 import struct
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -192,9 +195,11 @@ def test_a_syslogds_prefix_does_not_hide_a_refusal(prefix: str) -> None:
 def test_files_are_one_log_packed_or_not(tmp_path: Path) -> None:
     lines = PROBE.splitlines(keepends=True)
     (tmp_path / "a.gz").write_bytes(gzip.compress("".join(lines[:6]).encode()))
-    (tmp_path / "b").write_text("".join(lines[6:11]))
-    words = [str(tmp_path / "a.gz"), str(tmp_path / "b"), "-"]
-    assert figures(*words, stdin="".join(lines[11:]))["overall"] == figures()["overall"]
+    (tmp_path / "b").write_text("".join(lines[6:8]))
+    (tmp_path / "c").write_bytes(bz2.compress("".join(lines[8:10]).encode()))
+    (tmp_path / "d.xz").write_bytes(lzma.compress("".join(lines[10:11]).encode()))
+    words = [*(str(tmp_path / name) for name in ("a.gz", "b", "c", "d.xz")), "-"]
+    assert figures(*words, stdin=gzip.compress("".join(lines[11:]).encode()))["overall"] == figures()["overall"]
 
 
 def test_the_page_has_the_figures_and_needs_nothing_else() -> None:
@@ -229,6 +234,8 @@ def test_what_a_log_says_stays_text() -> None:
 def test_a_log_without_mail_is_an_empty_page(text: str) -> None:
     assert "no mail in these logs" in page(stdin=text).text
     assert figures(stdin=text)["overall"]["delivery attempts"] == 0
+    warning = b"qmail-report: warning: there is no mail in these logs\n"
+    assert report(stdin=text).err.endswith(warning) == bool(text)
 
 
 def test_damage_is_told_on_the_page_and_on_stderr() -> None:
@@ -253,10 +260,21 @@ def test_the_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["page.html"]
 
 
-def test_a_packed_file_that_is_cut_short_is_told(tmp_path: Path) -> None:
-    (tmp_path / "x.gz").write_bytes(gzip.compress(PROBE.encode() * 50)[:-20])
-    done = report(str(tmp_path / "x.gz"), code=111)
-    assert done.err.startswith(b"qmail-report: fatal: unable to read ") and done.out == b""
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+@pytest.mark.parametrize("damage", ["cut", "begin", "middle"])
+def test_a_packed_file_that_is_damaged_is_told(pack: Callable[[bytes], bytes], damage: str, tmp_path: Path) -> None:
+    whole = pack(PROBE.encode() * 50)
+    at = len(whole) // 2
+    texts = {"cut": whole[:-20], "begin": whole[:8], "middle": whole[:at] + b"\xff" * 9 + whole[at + 9 :]}
+    (tmp_path / "x").write_bytes(texts[damage])
+    done = report(str(tmp_path / "x"), code=111)
+    assert done.err.startswith(b"qmail-report: fatal: unable to read %b: " % os.fsencode(tmp_path / "x"))
+    assert done.err.count(b"\n") == 1 and done.out == b"" and not done.err.endswith(b": \n")
+
+
+def test_what_zstd_has_packed_is_not_taken_for_a_log_without_mail() -> None:
+    done = report(stdin=b"\x28\xb5\x2f\xfd\0\x58", code=111)
+    assert done.err == b"qmail-report: fatal: unable to read -: packed with zstd: unpack it first\n"
 
 
 @pytest.mark.parametrize("words", [("-n", "0"), ("-n", "x"), ("-n", "100000"), ("-x",)])
