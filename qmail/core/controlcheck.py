@@ -5,7 +5,10 @@ which is often not what whoever wrote them meant."""
 
 from __future__ import annotations
 
+from qmail.core import smtproutes
 from qmail.core.control import BLANKS
+from qmail.protocol import smtp_lines
+from ucspi.core import ip
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +47,7 @@ def _meant(name: bytes, known: Mapping[bytes, str]) -> bytes:
     stem = name.lower().rstrip(b"~").partition(b".")[0].strip(b"#")
     if stem in known:
         return b"; a copy of %b? keep it elsewhere" % stem
-    near = [other for other in known if _distance(stem, other) <= 2]
+    near = [other for other in known if _distance(stem, other) <= min(2, len(stem) // 2)]
     return b"; is %b meant?" % min(near, key=lambda other: _distance(stem, other)) if near else b""
 
 
@@ -96,6 +99,19 @@ def _entry(name: bytes, where: bytes, line: bytes) -> Iterator[bytes]:
             yield b"%b: has a blank in it; write one host a line" % where
     if name in (b"locals", b"percenthack") and line.startswith(b"."):
         yield b"%b: .host is not understood in this file; name each host" % where
+    if name == b"badmailfrom" and b"@" not in line:
+        yield b"%b: is no sender; write user@host, or @host for all of a host" % where
+    if name == b"barelf" and line not in smtp_lines.MODES:
+        yield b"%b: is none of %b: it means reject" % (where, b", ".join(smtp_lines.MODES))
+    if name in (b"outgoingip", b"outgoingip6") and not _is_address(line, six=name == b"outgoingip6"):
+        yield b"%b: is no address of that kind: all mail to other hosts waits" % where
+    if name == b"smtproutes" and any(not relay.port for relay in smtproutes.parse(line.partition(b":")[2]).relays):
+        yield b"%b: has a relay with port 0, where nobody is; write host:port, and an IPv6 address as [address]" % where
+
+
+def _is_address(word: bytes, *, six: bool) -> bool:
+    address = ip.canonical(word)
+    return address is not None and (b":" in address) == six
 
 
 def _together(files: Mapping[bytes, bytes]) -> Iterator[bytes]:

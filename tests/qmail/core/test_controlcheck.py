@@ -29,6 +29,27 @@ GOOD = {
         ({b"locals~": b"x\n"}, ["locals~: no program reads this file; a copy of locals? keep it elsewhere"]),
         ({b"locals.bak": b"x\n"}, ["locals.bak: no program reads this file; a copy of locals? keep it elsewhere"]),
         ({b"quite-another": b""}, ["quite-another: no program reads this file"]),
+        ({b".x": b""}, [".x: no program reads this file"]),
+        ({b"barelf": b"allow\n", b"outgoingip": b"192.0.2.1\n", b"outgoingip6": b"::\n"}, []),
+        ({b"barelf": b"yes\n"}, ["barelf:1: is none of reject, normalize, allow: it means reject"]),
+        ({b"outgoingip": b"2001:db8::1"}, ["outgoingip:1: is no address of that kind: all mail to other hosts waits"]),
+        ({b"outgoingip6": b"mail\n"}, ["outgoingip6:1: is no address of that kind: all mail to other hosts waits"]),
+        ({b"badmailfrom": b"@bad.example\nx@y\n"}, []),
+        (
+            {b"badmailfrom": b"bad.example\n"},
+            ["badmailfrom:1: is no sender; write user@host, or @host for all of a host"],
+        ),
+        ({b"smtproutes": b"a:\nb:[2001:db8::1]:587,c\nd:/4\n"}, []),
+        *(
+            (
+                {b"smtproutes": b"a:%b\n" % relay},
+                [
+                    "smtproutes:1: has a relay with port 0, where nobody is;"
+                    " write host:port, and an IPv6 address as [address]"
+                ],
+            )
+            for relay in (b"2001:db8::1", b"relay:smtp", b"relay:")
+        ),
         (
             {b"locals": b"mail.example.org \nexample.org\n"},
             ["locals:1: ends in blanks; qmail ignores them, scripts that read the file do not: remove them"],
