@@ -22,6 +22,9 @@ PIECE = 4096  # bytes of a header line that are waited for
 FIELDS = 8  # Content-* fields that are kept of a part, and
 FIELD = 512  # how many bytes of each
 NAME = 1024  # bytes of a name
+MESSAGES = frozenset(
+    (b"message/rfc822", b"message/global", b"message/news", b"message/partial")
+)  # have a message inside
 ARCHIVED = 4 << 20  # bytes that the names in all its archives may take
 
 TOO_MANY, TOO_DEEP, TOO_LONG, BAD_BYTES, TOO_FULL = "parts", "depth", "header", "characters", "names"
@@ -175,7 +178,7 @@ class Walker(decoding.Inner):
         self._part = Part([(name, value[:FIELD]) for name, value in own[:FIELDS]], kind.word[:FIELD], names)
         self.parts.append(self._part)
         encoding = _encoding(_values(own, b"content-transfer-encoding"))
-        is_message = kind.word in (b"message/rfc822", b"message/global", b"message/news")
+        is_message = kind.word in MESSAGES
         if is_message and encoding not in (b"base64", b"quoted-printable"):
             self._enter(b"", False)
             self._in_header = True

@@ -39,23 +39,21 @@ class Value:
         extended = self.parameters.get(name + b"*")
         if extended is not None:
             return _extended(extended)
-        if name + b"*0" in self.parameters or name + b"*0*" in self.parameters:
-            return self._joined(name)
-        return words(self.get(name))
+        joined = self._joined(name) if any(found.startswith(name + b"*") for found in self.parameters) else b""
+        return joined or words(self.get(name))
 
     def _joined(self, name: bytes) -> bytes:
+        """The sections that there are: readers do not mind if one is missing."""
         charset, parts = b"", []
         for number in range(SECTIONS):
             plain = self.parameters.get(b"%b*%d" % (name, number))
+            coded = self.parameters.get(b"%b*%d*" % (name, number))
             if plain is not None:
                 parts.append(plain)
-                continue
-            coded = self.parameters.get(b"%b*%d*" % (name, number))
-            if coded is None:
-                break
-            if number == 0:
-                charset, coded = _charset(coded)
-            parts.append(_percent(coded))
+            elif coded is not None:
+                if number == 0:
+                    charset, coded = _charset(coded)
+                parts.append(_percent(coded))
         return utf8(b"".join(parts), charset)
 
 

@@ -116,6 +116,8 @@ def test_what_pythons_own_library_writes_is_seen_as_it_was_meant() -> None:
         (b"Content-Type: application/x; name*=utf-8'hu'%C5%91.exe", "ő.exe".encode()),
         (b"Content-Type: application/x; name*0*=iso-8859-2''%F5; name*1=.ex; name*2*=%65", "ő.exe".encode()),
         (b"Content-Type: application/x; name*=unknown-8bit''%F5.exe", b"\xf5.exe"),
+        (b"Content-Type: application/x; name*1=a; name*2=.exe", b"a.exe"),
+        (b"Content-Type: application/x; name*0=a; name*2=.exe", b"a.exe"),
         (b"Content-Type: application/x; name*=%zz.exe", b"%zz.exe"),
         (b'Content-Type: application/x; name="=?utf-8?B?!!!?="', b"=?utf-8?B?!!!?="),
         (b"Content-Type: application/x; name=\xff\xfe.exe", b"\xff\xfe.exe"),
@@ -236,6 +238,8 @@ BROKEN = {
     "a boundary in pieces": b"Content-Type: multipart/mixed; boundary*0=x; boundary*1=x\n\n--xx\nContent-Type: a/b; name=v.exe\n\nMZ",
     "an encoded boundary": b"Content-Type: multipart/mixed; boundary*=us-ascii''%78x\n\n--xx\nContent-Type: a/b; name=v.exe\n\nMZ",
     "two types": b"Content-Type: text/plain\nContent-Type: multipart/mixed; boundary=xx\n\n--xx\nContent-Type: a/b; name=v.exe\n\nMZ",
+    "the first of the pieces of a message": b"Content-Type: message/partial; number=1; id=x\n\n"
+    + multipart(b"Content-Type: a/b; name=v.exe\n\nMZ"),
     "two dispositions": multipart(
         b"Content-Disposition: inline\nContent-Disposition: attachment; filename=v.exe\n\nMZ"
     ),
