@@ -112,3 +112,10 @@ def test_every_program_explains_itself(name: str) -> None:
     assert shown.code == 0 and shown.err == b""
     assert shown.out.startswith(f"Usage: {name} ".encode())
     assert launchers.run(launchers.ours(name), "--version").out == f"{name} {ucspi.__version__}\n".encode()
+
+
+@pytest.mark.xdist_group("of one")
+def test_tests_that_share_a_host_run_in_one_process(request: pytest.FixtureRequest) -> None:
+    if not getattr(request.config.option, "loadgroup", False):
+        pytest.skip("all tests are in one process")
+    assert request.node.nodeid.endswith("@of one")  # else pytest and pytest-xdist do not go together: see setup.cfg

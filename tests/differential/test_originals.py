@@ -69,14 +69,14 @@ def test_ours_does_what_the_original_does(name: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def under_way() -> dict[str, tuple[Future[execution.Outcome], Future[execution.Outcome]]]:
+def under_way() -> Iterator[dict[str, tuple[Future[execution.Outcome], Future[execution.Outcome]]]]:
     """The slow cases wait: all at once."""
-    threads = ThreadPoolExecutor(2 * len(SLOW))
-    return {
-        name: (threads.submit(expectation, name, CASES[name]), threads.submit(execution.run, CASES[name], "ours"))
-        for name in SLOW
-        if not reason_to_skip(CASES[name])
-    }
+    with ThreadPoolExecutor(2 * len(SLOW)) as threads:
+        yield {
+            name: (threads.submit(expectation, name, CASES[name]), threads.submit(execution.run, CASES[name], "ours"))
+            for name in SLOW
+            if not reason_to_skip(CASES[name])
+        }
 
 
 @pytest.mark.xdist_group("slow differential cases")
