@@ -55,7 +55,8 @@ def test_how_a_text_is_cut_changes_no_rule(data: bytes) -> None:
 def test_what_is_compiled_says_to_its_own_address_what_the_rule_said(data: bytes) -> None:
     for key, record in compiled([data])[0]:
         verdict = rules.verdict(key, record)
-        assert verdict.deny == record.startswith(b"D\0")
+        # A NUL in a rule cuts it, in the original's records too: a piece may say D.
+        assert verdict.deny == any(piece[:1] == b"D" for piece in record.split(b"\0")[:-1])
         assert all(b"\0" not in name + value for name, value in verdict.variables)
 
 
