@@ -21,3 +21,8 @@ def pytest_configure(config: pytest.Config) -> None:
     ):  # not in the process that only hands out
         network.leave_network()
     config.pluginmanager.register(descriptors)
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """A long text is not a test's name, which pytest also puts into the environment of every program: its number will do."""
+    return argname if isinstance(val, (bytes, str)) and len(val) > 100 else None

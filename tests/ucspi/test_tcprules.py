@@ -168,6 +168,18 @@ def test_a_network_that_is_none_is_told_and_is_no_failure(tmp_path: Path) -> Non
     assert (done.code, done.err) == (0, told % (2, b"10.0.0.0/33:deny") + told % (4, b"10.0.0/24:deny"))
 
 
+@pytest.mark.parametrize(
+    "line", [b"1-3/8:deny", b"-127/:allow", b"1.2-3.4/8:deny", b"10.0.0.0-9/8:allow", b"1.2.3.4/a-b:deny"]
+)
+def test_a_range_in_what_is_no_network_is_a_range(tmp_path: Path, line: bytes) -> None:
+    theirs = run(original("tcprules"), "theirs", "t", stdin=line, cwd=tmp_path)
+    mine = run(ours("tcprules"), "mine", "t", stdin=line, cwd=tmp_path)
+    warning = b"tcprules: warning: line 1 is about no network, and so about nobody: %b\n" % line
+    assert (mine.code, mine.err) == (theirs.code, warning + theirs.err)
+    if theirs.code == 0:
+        assert (tmp_path / "mine").read_bytes() == (tmp_path / "theirs").read_bytes()
+
+
 def test_a_full_disk_leaves_the_old_rules_in_place(tmp_path: Path) -> None:
     (tmp_path / "c").write_bytes(b"old")
 

@@ -135,7 +135,9 @@ def test_without_a_rules_file_nobody_is_served_unless_X_is_given(way: str, tmp_p
         assert server.talk() == b"hello\n"
 
 
-@pytest.mark.parametrize("content", [b"", b"short", b"\xff" * 2048, os.urandom(5000)])
+@pytest.mark.parametrize(
+    "content", [b"", b"short", b"\xff" * 2048, os.urandom(5000)], ids=["empty", "short", "far", "random"]
+)
 def test_a_corrupt_rules_file_drops_the_connection_and_the_server_lives_on(tmp_path: Path, content: bytes) -> None:
     rules = tmp_path / "rules.cdb"
     rules.write_bytes(content)

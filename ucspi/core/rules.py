@@ -116,8 +116,9 @@ def _ipv6(word: bytes) -> bytes | None:
 
 def addresses(address: bytes, line: bytes) -> Iterable[bytes]:
     """The keys of one rule: the address itself, or each of its range."""
-    if b"/" in address:
-        return (ip.network(address) or address,)
+    network = ip.network(address) if b"/" in address else None
+    if network:
+        return (network,)
     if b"-" not in address or b"=" in address or b"@" in address:
         return (address,)
     before, _, after = address.partition(b"-")
