@@ -39,6 +39,7 @@ class Script:
         self._uses: list[tuple[logscript.Selection, Use]] = []  # for a block of lines
         self._line = b""  # a line that has begun
         self._streaming: list[LogDirectory] | None = None  # where the rest of a long line goes
+        updates = [_status_file(word[1:]) for word in words if word[:1] == b"="]  # before any directory is touched
         size, number, processor = DEFAULT_SIZE, 10, b""
         patterns: list[tuple[bytes, bytes]] = []
         self._shows = 0  # with more than one `e` the lines of each must come in turn
@@ -61,7 +62,7 @@ class Script:
                 self._add(patterns, _shown(_show), _show_all)
                 self._shows += 1
             elif kind == b"=":
-                update = _status_file(rest)
+                update = updates.pop(0)
                 self._add(patterns, _shown(update), lambda lines, use=update: use(lines[:-1].rpartition(b"\n")[2]))  # type: ignore[misc]
 
     def _add(self, patterns: list[tuple[bytes, bytes]], act: Act, use: Use) -> None:

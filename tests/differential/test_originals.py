@@ -68,22 +68,24 @@ def test_ours_does_what_the_original_does(name: str) -> None:
     compare(name, expectation(name, case), execution.run(case, "ours"))
 
 
+UnderWay = dict[str, tuple[Future[execution.Outcome], Future[execution.Outcome]]]
+
+
 @pytest.fixture(scope="module")
-def under_way() -> Iterator[dict[str, tuple[Future[execution.Outcome], Future[execution.Outcome]]]]:
-    """The slow cases wait: all at once."""
+def under_way(request: pytest.FixtureRequest) -> Iterator[UnderWay]:
+    """The slow cases wait: all of this session at once."""
+    asked = {item.callspec.params.get("name") for item in request.session.items if hasattr(item, "callspec")}
     with ThreadPoolExecutor(2 * len(SLOW)) as threads:
         yield {
             name: (threads.submit(expectation, name, CASES[name]), threads.submit(execution.run, CASES[name], "ours"))
             for name in SLOW
-            if not reason_to_skip(CASES[name])
+            if name in asked and not reason_to_skip(CASES[name])
         }
 
 
 @pytest.mark.xdist_group("slow differential cases")
 @pytest.mark.parametrize("name", SLOW)
-def test_ours_waits_as_the_original_waits(
-    name: str, under_way: dict[str, tuple[Future[execution.Outcome], Future[execution.Outcome]]]
-) -> None:
+def test_ours_waits_as_the_original_waits(name: str, under_way: UnderWay) -> None:
     if name not in under_way:
         pytest.skip(reason_to_skip(CASES[name]) or "")
     expected, ours = under_way[name]

@@ -25,6 +25,7 @@ SCRIPTS: list[tuple[list[str], bytes]] = [
     (["s4096", "n4", "!tr 0 z", "./L"], LINES[:12000]), (["s4096", "n4", "!cat; cat <&4 >&5; echo . >&5", "./L"], LINES[:12000]),
     (["s4096", "!", "./L"], LINES[:6000]), (["s4096", "!pwd >&2; cat", "./L"], LINES[:3000]),
     (["./nodir/L"], b""), (["=nodir/status"], b""), (["./L", "./L"], b"x\n"), (["./f"], b"x\n"), (["./f/L"], b"x\n"), (["=."], b"x\n"), (["=f/x"], b""),
+    (["./L", "=nodir/status"], b"x\n"), (["s4096", "./nodir/L", "=status"], b"x\n"), (["=a", "-*", "=b", "+*y", "=c"], b"x\ny\nz\n"),
 ]  # fmt: skip
 STATES: dict[str, dict[str, object]] = {
     "a clean end": {"current": (0o744, b"c"), "state": (0o644, b"s")},
