@@ -20,6 +20,7 @@ from qmail.core import envelope, qqtable, queuedsocket
 from qmail.core.queuedir import Arrival, Refused
 from qmail.core.reception import Reception
 from ucspi.core import chain, streams
+from ucspi.core import signals as signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -176,6 +177,9 @@ class Spawned(_Piped):
         fds = {0: message, 1: envelope_fd, 6: text}
 
         def go_home() -> None:
+            # Queue programs are written for the original, which ignores it: what they pipe the message through may
+            # stop reading, and they go on.
+            signal.signal(signal.SIGPIPE, signal.SIG_IGN)
             try:
                 os.chdir(home)
             except OSError:

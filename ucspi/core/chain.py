@@ -345,17 +345,22 @@ def _fork_and_exec(
     pid = os.fork()
     if pid == 0:
 
+        def prepare() -> None:
+            for number in _IGNORED_BY_PYTHON:
+                signal.signal(number, signal.SIG_DFL)
+            if setup is not None:
+                setup()  # may ignore one of them for the program, too
+
         def run() -> int:
             try:
-                replace(file, argv, env)
+                os.execve(file, argv, env if module_of(file) else _impose(env))
             except OSError as e:
                 os.write(moved, b"%d" % (e.errno or errno.EIO))
             return 126
 
-        _child(argv[0], fds, setup, run)
+        _child(argv[0], fds, prepare, run)
     os.close(moved)
-    number = os.read(failed, 16)
-    if number:
+    if number := os.read(failed, 16):
         os.waitpid(pid, 0)
         raise OSError(int(number), os.strerror(int(number)), file)
     return pid

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 from pathlib import Path
 
@@ -85,6 +86,14 @@ def test_a_foreign_queue_program_gets_message_and_envelope_in_the_home(home: Ins
     directory = Path(os.fsdecode(home.home))
     assert (directory / "message").read_bytes() == b"hello\n"
     assert (directory / "envelope").read_bytes() == b"Fa@b\0Tc@d\0\0"
+
+
+def test_a_foreign_queue_program_does_not_die_of_a_pipe_that_nobody_reads(home: Instance) -> None:
+    # SigIgn of the original's queue programs has 13 in it.  Without, the shell would be killed in the middle.
+    text = "#!/bin/sh\nkill -PIPE $$\ngrep SigIgn /proc/self/status > ignored\n" + KEEP.partition("\n")[2]
+    assert hand_in(call(home, QMAILQUEUE=script(home, text)), home) == b""
+    ignored = int((Path(os.fsdecode(home.home)) / "ignored").read_text().split()[1], 16)
+    assert ignored & (1 << signal.SIGPIPE - 1) and not ignored & (1 << signal.SIGXFSZ - 1)
 
 
 def test_our_own_queue_program_costs_no_process(home: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
