@@ -19,6 +19,8 @@ def xqp(call: Call) -> int:
     from qmail.analog.core.awk import is_number, number
 
     text = (call.operands[0] if call.operands else b"").decode("latin-1")
+    if is_number(text):
+        text = text.strip(" \t")
 
     def wanted(fields: list[bytes]) -> bool:
         qp = fields[8].decode("latin-1")

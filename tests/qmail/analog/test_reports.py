@@ -112,7 +112,7 @@ def test_the_articles_command_works_as_it_stands(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("argv", "letters"),
     [
-        (["xqp", "501"], "dddm"), (["xqp", "0501"], "dddm"), (["xqp", "502"], "dm"), (["xqp"], ""), (["xqp", "x"], ""),
+        (["xqp", "501"], "dddm"), (["xqp", "0501"], "dddm"), (["xqp", " 501 "], "dddm"), (["xqp", "502"], "dm"), (["xqp"], ""), (["xqp", "x"], ""),
         (["xsender", ""], "dm"), (["xsender"], "dm"), (["xsender", "alice@example.com"], "dddmdddm"),
         (["xsender", "<alice@example.com>"], ""),
         (["xrecipient", "local.bob@mail.aaaa.hu"], "ddd"), (["xrecipient", "bob@mail.aaaa.hu"], ""),
