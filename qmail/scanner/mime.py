@@ -212,31 +212,31 @@ class Walker(decoding.Inner):
         if not self._boundaries:
             self._data(data[at:])
             return len(data)
-        if not (self._line_start and data.startswith(b"--", at)):
-            found = data.find(b"\n--", at)
-            if found < 0:
-                if self._line_start and data[at:] == b"-":
-                    return at
-                # The last newline may belong to a boundary, and so may what follows it.
-                keep = 2 if data.endswith(b"\n-") else 1 if data.endswith(b"\n") else 0
-                stop = max(at, len(data) - keep)
-                self._data(data[at:stop])
-                self._line_start = self._line_start and stop == at
-                return stop
-            self._data(data[at:found])
-            at = found + 1
-            newline = b"\n"
-        else:
-            newline = b""
-        end = data.find(b"\n", at) + 1
-        if not end and len(data) - at <= LINE:
-            return at - len(newline)
-        line = data[at : end or at + LINE]
-        self._line_start = False
-        if self._boundary(line):
-            return at + len(line)
-        self._data(newline + line.rstrip(b"\n"))  # the newline may be that of a boundary
-        return at + len(line) - line.endswith(b"\n")
+        start = at if self._line_start and data.startswith(b"--", at) else _dashes(data, at)
+        line, complete = b"", False
+        while start >= 0:
+            end = data.find(b"\n", start) + 1
+            line, complete = data[start : end or start + LINE], end > 0 or len(data) - start > LINE
+            if not complete or self._place(line) is not None:
+                break
+            start = _dashes(data, start)
+        if start < 0:
+            return self._text(data, at)
+        stop = max(at, start - 1)  # the newline in front of a boundary is its own
+        self._data(data[at:stop])
+        self._line_start = start == at
+        return start + len(line) if complete and self._boundary(line) else stop
+
+    def _text(self, data: bytes, at: int) -> int:
+        """The same, without a boundary in it."""
+        if self._line_start and data[at:] == b"-":
+            return at
+        # The last newline may belong to a boundary, and so may what follows it.
+        keep = 2 if data.endswith(b"\n-") else 1 if data.endswith(b"\n") else 0
+        stop = max(at, len(data) - keep)
+        self._data(data[at:stop])
+        self._line_start = self._line_start and stop == at
+        return stop
 
     def _boundary(self, line: bytes) -> bool:
         """Is it one?  Then what it ends is ended, and what it begins has begun."""
@@ -282,6 +282,12 @@ class Walker(decoding.Inner):
             if self._budget.left < 0:
                 self.troubles.add(TOO_FULL)
         self._part = None
+
+
+def _dashes(data: bytes, at: int) -> int:
+    """Where the next line begins that has two of them in front; -1 if none does."""
+    found = data.find(b"\n--", at)
+    return found + 1 if found >= 0 else -1
 
 
 def _word(line: bytes) -> bytes:

@@ -69,6 +69,10 @@ class Archive:
         self._tail += data
         if len(self._tail) > 2 * TAIL:
             del self._tail[:-TAIL]
+        if self._budget.left < 0:
+            self._at += len(self._pending) + len(data)
+            self._pending = b""
+            return  # no more names can be kept, and that is told
         data = self._pending + data
         at = 0
         while (found := data.find(b"PK\3\4", at)) >= 0:
@@ -97,6 +101,7 @@ class Archive:
     def _local(self, data: bytes, at: int) -> None:
         flags, _, _, size, length, _ = _LOCAL.unpack_from(data, at)
         if length == 0:
+            self._budget.take(b"")  # it costs time, if no memory
             return
         name = data[at + _LOCAL.size : at + _LOCAL.size + min(length, LONGEST)]
         known = -1 if flags & _STREAMED or size == _ABSENT else size

@@ -324,6 +324,11 @@ def test_archives_full_of_names_have_an_end() -> None:
     data = b"".join(entry[:30] + b"%06d" % number + entry[36:] for number in range(8000))
     walker = walk(b"Content-Type: application/zip\n\n" + data, 65536)
     assert walker.troubles == {mime.TOO_FULL}
+    start = time.process_time()
+    for length in (b"\0\0", b"\1\0"):
+        entry = b"PK\3\4" + bytes(22) + length + b"\0\0"
+        assert walk(b"Content-Type: application/zip\n\n" + entry * 500000, 65536).troubles == {mime.TOO_FULL}
+    assert time.process_time() - start < 5  # of 30 megabytes
 
 
 def test_base64_goes_on_behind_padding_and_rubbish() -> None:
