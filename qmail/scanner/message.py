@@ -46,7 +46,7 @@ class Message:
         self.ip = env.get(b"TCPREMOTEIP") or LOCAL
         self.client = env.get(b"TCPREMOTEHOST") or self.ip
         self.info = env.get(b"TCPREMOTEINFO", b"")
-        self.relay = b"RELAYCLIENT" in env
+        self.relay = b"RELAYCLIENT" in env or not env.get(b"TCPREMOTEIP")  # what comes from here is ours
         self.walker = walker
         self.size = 0
         self.sender = b""
@@ -61,7 +61,7 @@ class Message:
 
     @property
     def origin(self) -> bytes:
-        """`RC:1(192.168.1.22):`: may the client relay, and its address."""
+        """`RC:1(192.168.1.22):`: may the client relay (as this host itself may), and its address."""
         return b"RC:%d(%b):" % (self.relay, safe.word(self.ip))
 
     def attachments(self) -> list[bytes]:

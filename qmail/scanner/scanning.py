@@ -178,7 +178,7 @@ class Scanning(Submission):
         return [*zip(kinds, answers, strict=True), *verdicts]
 
     def _is_for(self, kind: str) -> bool:
-        """Mail of clients that may relay is our own: no spam engine looks at it unless that is wanted."""
+        """Mail of this host and of clients that may relay is our own: no spam engine sees it unless that is wanted."""
         return kind == "clamd" or not self._message.relay or self._call.env.get(b"QS_SPAMASSASSIN") == b"on"
 
     def _conversation(self, kind: str, name: bytes) -> Conversation:

@@ -219,10 +219,14 @@ def test_spam_below_its_thresholds_is_only_tagged(home: ScannedHome) -> None:
     assert len(home.queued()) == 1
 
 
-def test_clients_who_may_relay_are_spared_the_spam_engine_unless_that_is_wanted(home: ScannedHome) -> None:
+def test_clients_who_may_relay_are_spared_the_spam_engine_unless_that_is_wanted(
+    home: ScannedHome, capfd: pytest.CaptureFixture[str]
+) -> None:
     with ScriptedEngine([ALL, SPAM]) as engine:
         home.set(scanners="fast_spamassassin", spamd=engine.address, spam="reject")
         assert home.hand_in(RELAYCLIENT=b"") == b""
+        assert home.hand_in(TCPREMOTEIP=b"") == b""  # from this host itself
+        assert "Clear:RC:1(127.0.0.1): " in capfd.readouterr().err
         assert home.hand_in(RELAYCLIENT=b"", QS_SPAMASSASSIN=b"on")[:1] == b"D"
         assert len(engine.told) == 1
 
