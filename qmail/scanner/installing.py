@@ -39,9 +39,9 @@ def install(
 
     The settings come last: from then on mail is scanned as they say, so all that needs has to be there."""
     found = probing.versions(wanted)
-    made = _spool(wanted.spool, owner)
+    yield from _spool(wanted.spool, owner)
     with Owner(*owner or (0, 0)):
-        made += _contents(wanted.spool)
+        made = _contents(wanted.spool)
         versions.write(wanted.spool, found)
     for path in made:
         yield f"made {os.fsdecode(path)}"
@@ -54,16 +54,18 @@ def install(
         yield f"wrote {os.fsdecode(path)}"
 
 
-def _spool(spool: bytes, owner: tuple[int, int] | None) -> list[bytes]:
-    """Make the spool itself, or give it to its owner.  Returns what was made."""
+def _spool(spool: bytes, owner: tuple[int, int] | None) -> Iterator[str]:
+    """Make the spool itself, and give it to its owner."""
     try:
         os.mkdir(spool, 0o750)
-        made = [spool]
+        yield f"made {os.fsdecode(spool)}"
+        is_new = True
     except FileExistsError:
-        made = []
+        is_new = False
     if owner is not None and any(_is_of_another(place, owner[0]) for place in (spool, *_directories(spool))):
         hand_over(spool, *owner)
-    return made
+        if not is_new:
+            yield f"gave {os.fsdecode(spool)} and what is in it to uid {owner[0]}"
 
 
 def _is_of_another(place: bytes, uid: int) -> bool:

@@ -73,6 +73,8 @@ def test_configure_gives_a_new_spool_to_its_user_and_a_second_run_to_another_one
     for user in ("nobody", "daemon"):
         done = run(home, "qmail-scanner-configure", "--install", "--qs-user", user)
         assert (done.code, done.err) == (0, b"")
+        given = b"gave %b and what is in it to uid %d\n" % (os.fsencode(home.spool), pwd.getpwnam(user).pw_uid)
+        assert (given in done.out) is (user == "daemon")
         places = [home.spool, *home.spool.rglob("*")]
         assert len(places) > 15
         assert {place.lstat().st_uid for place in places if not place.is_symlink()} == {pwd.getpwnam(user).pw_uid}
