@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from qmail.scanner.mime import Part, Walker
+    from qmail.scanner.settings import Settings
 
 FILE = b"quarantine-events.txt"
 VIRUS, POLICY = "virus", "policy"
@@ -63,6 +64,10 @@ class Event:
 
 class BadRule(TemporaryFailure):
     """A line that is no rule."""
+
+
+class NoSpool(TemporaryFailure):
+    """It is not there, not mounted, say: nobody knows what its rules are."""
 
 
 class Rules:
@@ -184,12 +189,15 @@ def _facts(parts: Iterable[Part]) -> Iterator[tuple[bytes, bytes]]:
 _lists: dict[bytes, tuple[object, Rules]] = {}  # a cache: what a version of a file says does not change
 
 
-def load(spool: bytes) -> Rules:
-    """The rules of a spool; none where there is no list.  Raises OSError or BadRule."""
+def load(wanted: Settings) -> Rules:
+    """The rules of the spool; none where there is no list.  Raises OSError, BadRule or NoSpool."""
+    spool = wanted.spool
     path = os.path.join(spool, FILE)
     try:
         about = os.stat(path)
     except FileNotFoundError:
+        if wanted.is_configured and not os.path.isdir(spool + b"/working/tmp"):
+            raise NoSpool(f"{os.fsdecode(spool)} is no spool: see qmail-scanner-configure(8)") from None
         return Rules(b"")
     version = (about.st_ino, about.st_mtime_ns, about.st_size)
     cached = _lists.get(path)

@@ -69,7 +69,7 @@ def _is_good(name: bytes, fate: str, wanted: Settings | None) -> bool:
 
 def _is_looked_for(name: bytes, wanted: Settings) -> bool:
     if name == b"rule":
-        return any(line[0].lower() == b"eicar.com" for line in rules.load(wanted.spool).lines)
+        return any(line[0].lower() == b"eicar.com" for line in rules.load(wanted).lines)
     return any(kind == "clamd" for kind, _, _ in wanted.engines())
 
 

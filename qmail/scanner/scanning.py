@@ -140,7 +140,7 @@ class Scanning(Submission):
     # --- looking at it
 
     def _scan(self) -> bytes:
-        event = rules.load(self._wanted.spool).match(self._walker, self._facts())
+        event = rules.load(self._wanted).match(self._walker, self._facts())
         events = deciding.troubles(self._walker, self._wanted)
         if event is not None:
             events.insert(0, event)

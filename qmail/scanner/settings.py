@@ -172,6 +172,11 @@ class Settings:
         return VERBOSE in [word.strip() for word in self.text("scanners").split(",")]
 
     @property
+    def is_configured(self) -> bool:
+        """Does the file say anything?"""
+        return bool(self._given)
+
+    @property
     def spool(self) -> bytes:
         return self.raw("spooldir")
 

@@ -37,7 +37,7 @@ def run(call: Call, letters: Sequence[str]) -> int:
         streams.write_all(1, b"qmail-scanner-%b (ucspi-qmail %b)\n" % (fields.VERSION, ucspi.__version__.encode()))
         return 0
     wanted = settings.load(instance.of(call.env))
-    known = rules.load(wanted.spool)
+    known = rules.load(wanted)
     if "r" in letters:
         streams.write_all(1, b"".join([b"\t".join(line) + b"\n" for line in known.lines]))
     if "g" in letters:

@@ -56,6 +56,17 @@ def test_settings_that_make_no_sense_defer_all_mail(home: ScannedHome, settings:
     assert home.hand_in() == b"Zqq unable to read configuration (#4.3.0)"
 
 
+def test_without_a_spool_mail_waits_for_its_rules_are_not_known(
+    home: ScannedHome, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (home.home / "nothing").mkdir()  # where it would be mounted
+    home.set(spooldir=str(home.home / "nothing"))
+    assert home.hand_in() == b"Zqq unable to read configuration (#4.3.0)"
+    assert capfd.readouterr().err.endswith("/nothing is no spool: see qmail-scanner-configure(8)\n")
+    (home.home / "nothing/working/tmp").mkdir(parents=True)
+    assert home.hand_in() == b"" and len(home.queued()) == 1
+
+
 def test_what_the_next_queue_program_says_is_the_result(home: ScannedHome, capfd: pytest.CaptureFixture[str]) -> None:
     script = home.home / "next"
     script.write_text("#!/bin/sh\ncat >message\ncat <&1 >envelope\nexit 31\n")
