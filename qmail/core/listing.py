@@ -10,7 +10,7 @@ import os
 from qmail.core import envelope, hold, queuefiles
 from qmail.core.datestamp import rfc822
 from qmail.core.queuedir import SPLIT
-from ucspi.core import scan, streams
+from ucspi.core import streams
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -188,12 +188,6 @@ def _todo_sender(queue: Queue, number: int) -> tuple[bytes, int]:
     birth = int(os.stat(queue.todo(number)).st_mtime)
     records = (record[1:] for record in _records(queue.todo(number)) if record[:1] == b"F")
     return next(records, b""), birth
-
-
-def number_of(word: bytes) -> int | None:
-    """The message number that a word is, with or without `#`; None if it is something else."""
-    digits = word.removeprefix(b"#")
-    return scan.number(digits) if scan.is_number(digits) else None
 
 
 def find(queue: Queue, number: int) -> Message | None:

@@ -15,8 +15,6 @@ from tests.support.launchers import Result, original, ours, run
 from ucspi import tcpclient
 from ucspi.core import netquery
 
-CLOSED = "127.0.0.1"
-
 
 class Scripted:
     """Accepts connections, sends `answer`, and remembers what each client sent until it had said enough."""
