@@ -58,8 +58,9 @@ class Engine:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
+        argv = ["setpriv", "--pdeathsig", "KILL", *self.argv()]  # ends with the tests, unless it changes its user
         self.process = subprocess.Popen(
-            self.argv(), stdin=subprocess.DEVNULL, stdout=self.log_file, stderr=self.log_file, start_new_session=True
+            argv, stdin=subprocess.DEVNULL, stdout=self.log_file, stderr=self.log_file, start_new_session=True
         )
         until(self.answers, lambda: f"{self.kind}: {os.pread(self.log_file, 10000, 0)!r}", LOADED)
 
