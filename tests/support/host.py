@@ -142,6 +142,17 @@ def until(check: Callable[[], T], seconds: float, complaint: Callable[[], str]) 
         time.sleep(0.01)
 
 
+def holder(file: Path) -> int:
+    """The process that holds a lock on it, once there is one."""
+    inode = str(file.stat().st_ino)
+
+    def found() -> int:
+        locks = map(str.split, Path("/proc/locks").read_text().splitlines())
+        return next((int(lock[4]) for lock in locks if lock[1] == "FLOCK" and lock[5].endswith(":" + inode)), 0)
+
+    return until(found, 20, lambda: f"nobody holds {file}")
+
+
 def queue_files(queue: Path) -> list[str]:
     """Every file of every message, relative to the queue."""
     found = (str(path.relative_to(queue)) for path in queue.rglob("*") if path.is_file())

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.classic import CONTROL, ClassicHost
-from tests.support.host import Host, until
+from tests.support.host import Host, holder, until
 from tests.support.server import WAYS
 from tests.support.wellbeing import (
     BYE,
@@ -184,19 +184,10 @@ def test_a_full_mailbox_puts_mail_off_and_keeps_no_part_of_it(host: Host, delive
             assert os.listdir(home / "Maildir/new") == os.listdir(home / "Maildir/tmp") == []
             assert (home / "Mailbox").read_bytes() == b"From earlier\n\n"
             disk.grow()
-            os.kill(_holder(host.home / "queue/lock/sendmutex"), signal.SIGALRM)
+            os.kill(holder(host.home / "queue/lock/sendmutex"), signal.SIGALRM)
             until(lambda: not host.queued(), 20, lambda: f"{host.queued()} {host.log!r}")
             files = [home / "Mailbox", *(home / "Maildir/new").iterdir()]
             assert sum(body in file.read_bytes() for file in files) == 1
-
-
-def _holder(file: Path) -> int:
-    inode = str(file.stat().st_ino)
-    for line in Path("/proc/locks").read_text().splitlines():
-        words = line.split()
-        if words[1] == "FLOCK" and words[5].rpartition(":")[2] == inode:
-            return int(words[4])
-    raise AssertionError(f"nobody holds {file}")
 
 
 def test_a_password_file_that_is_broken_lets_nobody_in(host: Host) -> None:

@@ -9,12 +9,11 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.support.host import Host, free_ports, host, until
+from tests.support.host import Host, free_ports, holder, host, until
 from tests.support.nameserver import NameServer, zone
 from tests.support.network import own_address
 
@@ -181,7 +180,7 @@ def test_what_the_other_host_puts_off_stays_in_the_queue_and_goes_out_later(host
     with Sink(port=sink.port) as again:
         (host.home / "queue/lock/tcpto").write_bytes(bytes(1024))
         with host:
-            os.kill(_send(host), signal.SIGALRM)
+            os.kill(holder(host.home / "queue/lock/sendmutex"), signal.SIGALRM)
             settled(host)
     ((_, message),) = again.taken()
     assert received(message) == MESSAGE
@@ -190,19 +189,6 @@ def test_what_the_other_host_puts_off_stays_in_the_queue_and_goes_out_later(host
 def kinds(host: Host) -> list[str]:
     """The kinds of file that the queue has."""
     return [name.partition("/")[0] for name in host.queued()]
-
-
-def _send(host: Host) -> int:
-    """The pid of this host's qmail-send: the one that holds its mutex."""
-    inode = os.stat(host.home / "queue/lock/sendmutex").st_ino
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        for line in Path("/proc/locks").read_text().splitlines():
-            words = line.split()
-            if words[1] == "FLOCK" and words[5].rpartition(":")[2] == str(inode):
-                return int(words[4])
-        time.sleep(0.01)
-    raise AssertionError("nobody holds lock/sendmutex")
 
 
 @needs_root
