@@ -67,7 +67,8 @@ def write(directory: str) -> list[str]:
 
 
 if __name__ == "__main__":
+    place = sys.argv[1] if len(sys.argv) > 1 else sysconfig.get_path("scripts")
     try:
-        print(f"{len(write(sys.argv[1] if len(sys.argv) > 1 else sysconfig.get_path('scripts')))} launchers")
+        print(f"{len(write(place))} programs in {place}")
     except PermanentFailure as e:
         sys.exit(f"launchers: fatal: {e}")
