@@ -178,7 +178,7 @@ class Walker(decoding.Inner):
         self._part = Part([(name, value[:FIELD]) for name, value in own[:FIELDS]], kind.word[:FIELD], names)
         self.parts.append(self._part)
         encoding = _encoding(_values(own, b"content-transfer-encoding"))
-        is_message = kind.word in MESSAGES
+        is_message = kind.word in MESSAGES or _is_first_piece(kind)
         if is_message and encoding not in (b"base64", b"quoted-printable"):
             self._enter(b"", False)
             self._in_header = True
@@ -297,6 +297,11 @@ def _word(line: bytes) -> bytes:
 def _values(fields: list[tuple[bytes, bytes]], name: bytes) -> list[Value]:
     """The fields of that name.  There should be one, and readers differ in which of several they believe."""
     return [Value(value) for found, value in fields if found == name][:FIELDS]
+
+
+def _is_first_piece(kind: Value) -> bool:
+    """Does a message that was cut into pieces begin here?  RFC 2046 5.2.2."""
+    return kind.word == b"message/partial" and kind.get(b"number").lstrip(b"0") in (b"", b"1")
 
 
 def _encoding(fields: list[Value]) -> bytes:

@@ -284,6 +284,11 @@ def test_messages_encoded_in_each_other_are_too_deep_at_last() -> None:
     assert walk(message, 4096).troubles == {mime.TOO_DEEP}
 
 
+def test_the_later_pieces_of_a_message_have_no_header() -> None:
+    walker = walk(b"Content-Type: message/partial; number=2; id=x\n\n" + b"YWJj\n" * 100000, 4096)
+    assert not walker.troubles and walker.parts[0].size == 500000
+
+
 def test_lines_that_only_look_like_boundaries_are_text() -> None:
     body = b"--\n--x\n--xxx\n --xx\n--xx-\n-\n--"
     (part,) = at_every_cut(multipart(b"\n" + body)).parts
