@@ -20,7 +20,7 @@ def lines(host: bytes, answers: dnsanswers.SystemAnswers) -> list[bytes]:
     """One name."""
     found = dnstool.addresses(host, answers)
     if not found:
-        raise dnstool.NoSuch(dnstool.HARD if answers.canonical(host) == host else NO_ADDRESS)
+        raise dnstool.NoSuch(NO_ADDRESS)
     return [dnstool.pointer(found[0], answers)]
 
 

@@ -17,10 +17,7 @@ def dnsip(call: Call) -> int:
 
 def lines(host: bytes, answers: dnsanswers.SystemAnswers) -> list[bytes]:
     """Addresses."""
-    found = dnstool.addresses(host, answers)
-    if not found and answers.canonical(host) == host:
-        raise dnstool.NoSuch
-    return found  # none: an alias of a host without address, which is no error
+    return dnstool.addresses(host, answers)
 
 
 main = PROGRAM.entry(dnsip)

@@ -42,9 +42,13 @@ def answer(call: Call, lines: Callable[[bytes, SystemAnswers], list[bytes]], *, 
 
 
 def addresses(name: bytes, answers: SystemAnswers) -> list[bytes]:
-    """IPv4 addresses of a name, or the address that it spells; IPv6 ones where there are no others."""
+    """IPv4 addresses of a name, or the address that it spells; IPv6 ones where there are no others.
+
+    None for an alias of a host without address, which is no error.  Raises NoSuch."""
     spelt = mx.literal(name)
     found = [spelt] if spelt else answers.addresses(name)
+    if not found and not answers.leads_nowhere(name):
+        raise NoSuch
     return [address for address in found if b":" not in address] or found
 
 
