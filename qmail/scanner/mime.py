@@ -22,9 +22,7 @@ PIECE = 4096  # bytes of a header line that are waited for
 FIELDS = 8  # Content-* fields that are kept of a part, and
 FIELD = 512  # how many bytes of each
 NAME = 1024  # bytes of a name
-MESSAGES = frozenset(
-    (b"message/rfc822", b"message/global", b"message/news", b"message/partial")
-)  # have a message inside
+MESSAGES = frozenset((b"message/rfc822", b"message/global", b"message/news"))  # have a message inside
 ARCHIVED = 4 << 20  # bytes that the names in all its archives may take
 
 TOO_MANY, TOO_DEEP, TOO_LONG, BAD_BYTES, TOO_FULL = "parts", "depth", "header", "characters", "names"
