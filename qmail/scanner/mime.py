@@ -166,7 +166,7 @@ class Walker(decoding.Inner):
         own = [(name, value) for name, value in fields if name.startswith(b"content-")]
         kinds = _values(own, b"content-type") or [Value(b"message/rfc822" if self._digest else b"text/plain")]
         for kind in kinds:
-            boundary = kind.text(b"boundary").rstrip()
+            boundary = (kind.get(b"boundary") or kind.text(b"boundary")).rstrip()
             if kind.word.startswith(b"multipart/") and boundary:
                 self._enter(boundary, kind.word == b"multipart/digest")
                 return

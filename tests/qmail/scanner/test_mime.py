@@ -237,6 +237,7 @@ def test_files_uuencoded_in_a_text_are_seen() -> None:
 BROKEN = {
     "a boundary in pieces": b"Content-Type: multipart/mixed; boundary*0=x; boundary*1=x\n\n--xx\nContent-Type: a/b; name=v.exe\n\nMZ",
     "an encoded boundary": b"Content-Type: multipart/mixed; boundary*=us-ascii''%78x\n\n--xx\nContent-Type: a/b; name=v.exe\n\nMZ",
+    "a boundary that looks encoded": multipart(b"Content-Type: a/b; name=v.exe\n\nMZ", boundary=b"=?us-ascii?Q?xx?="),
     "two types": b"Content-Type: text/plain\nContent-Type: multipart/mixed; boundary=xx\n\n--xx\nContent-Type: a/b; name=v.exe\n\nMZ",
     "the first of the pieces of a message": b"Content-Type: message/partial; number=1; id=x\n\n"
     + multipart(b"Content-Type: a/b; name=v.exe\n\nMZ"),
