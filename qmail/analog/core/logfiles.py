@@ -98,19 +98,16 @@ def _blocks(names: Sequence[bytes], read: Callable[[int], object]) -> Iterator[b
 def _unpacked(file: BinaryIO, read: Callable[[int], object]) -> Iterator[bytes]:
     begin = file.read(BLOCK) or b""
     reader = _Reader(begin, file, read)
-    opened = _opener(begin, reader)
+    opened, damage = _opener(begin, reader)
     if opened is None:
         while block := reader.read(BLOCK):
             yield block
         return
-    import lzma
-    import zlib
-
     try:
         with opened as unpacked:
             while block := unpacked.read(BLOCK):
                 yield block
-    except (zlib.error, lzma.LZMAError) as e:
+    except damage as e:
         raise EOFError(str(e)) from e
 
 
@@ -131,24 +128,25 @@ class _Reader:
         return data
 
 
-def _opener(begin: bytes, reader: _Reader) -> IO[bytes] | None:
-    """Who unpacks a file that begins so; None if nobody has to.  Raises OSError."""
+def _opener(begin: bytes, reader: _Reader) -> tuple[IO[bytes] | None, type[Exception]]:
+    """Who unpacks a file that begins so, None if nobody has to; and what he says of damage.  Raises OSError."""
     packed: object = reader  # all that is asked of it is to be read
     if begin.startswith(GZIP):
         import gzip
+        import zlib
 
-        return gzip.GzipFile(fileobj=packed)  # type: ignore[call-overload, no-any-return]
+        return gzip.GzipFile(fileobj=packed), zlib.error  # type: ignore[call-overload]
     if begin.startswith(BZIP2):
         import bz2
 
-        return bz2.BZ2File(packed)  # type: ignore[call-overload, no-any-return]
+        return bz2.BZ2File(packed), OSError  # type: ignore[call-overload]
     if begin.startswith(XZ):
         import lzma
 
-        return lzma.LZMAFile(packed)  # type: ignore[arg-type]
+        return lzma.LZMAFile(packed), lzma.LZMAError  # type: ignore[arg-type]
     if begin.startswith(ZSTD):
         raise OSError("packed with zstd: unpack it first")
-    return None
+    return None, OSError
 
 
 def _with_progress(names: Sequence[bytes]) -> Iterator[bytes]:
