@@ -10,8 +10,10 @@ which is closed to all but root, and comes back when ours is removed."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
+from contextlib import contextmanager
 
 from qmail.install import boot, hierarchy, interpreter, manifest
 from qmail.install.accounts import Ids
@@ -51,6 +53,10 @@ class Installation:
 
     def install(self, source: Source, wheels: str) -> None:
         """Make it, or bring it up to date.  Says what it changes.  Raises Failure, OSError."""
+        with alone(self.destdir + self.prefix):
+            self._install(source, wheels)
+
+    def _install(self, source: Source, wheels: str) -> None:
         python = interpreter.demand()
         for path in (self.home, self.prefix):
             if obstacle := interpreter.closed(self.destdir + path):
@@ -231,6 +237,10 @@ class Installation:
 
     def remove(self) -> None:
         """Take the programs away; queue, control, alias and users stay.  Raises Failure, OSError."""
+        with alone(self.destdir + self.prefix):
+            self._remove()
+
+    def _remove(self) -> None:
         entries = manifest.read(self.destdir + self.manifest)
         if not entries:
             raise TemporaryFailure(f"{self.manifest}: does not exist: nothing is installed there")
@@ -244,6 +254,22 @@ class Installation:
         ours = [manifest.Entry("d", 0, "root", "", f"{self.home}/{name}") for name in ("bin", "boot")]
         manifest.remove([*(entry for entry in entries if entry.kind == "d"), *ours], self.destdir)
         self.say(f"removed {len(entries)} files; {self.home} keeps queue, control, alias and users")
+
+
+@contextmanager
+def alone(prefix: str) -> Iterator[None]:
+    """While no other qmail-setup is at work there: each of two would take the other's files for left-overs."""
+    directory = prefix or "/"
+    while not os.path.isdir(directory):
+        directory = os.path.dirname(directory)
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise TemporaryFailure("another qmail-setup is at work") from None
+    finally:
+        os.close(fd)
 
 
 def _entry(file: Wanted) -> manifest.Entry:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from qmail.install import interpreter, manifest
+from qmail.install import installation, interpreter, manifest
 from qmail.install.software import Source
 from tests.support import launchers
 from tests.support.launchers import ROOT
 from tests.support.programs import programs
-from ucspi.core.failure import PermanentFailure
+from ucspi.core.failure import PermanentFailure, TemporaryFailure
 
 
 @pytest.mark.parametrize(
@@ -75,3 +75,14 @@ def test_an_obstacle_for_other_users_is_found_at_any_height(tmp_path: Path) -> N
     assert interpreter.closed(str(closed / "in/file")) == f"{closed}/in/file is closed to them (mode 0600)"
     (closed / "in/file").chmod(0o644)
     assert interpreter.closed(str(closed / "in/file")) == top
+
+
+def test_two_at_once_do_not_change_one_machine(tmp_path: Path) -> None:
+    with (
+        installation.alone(f"{tmp_path}/not/there/yet"),
+        pytest.raises(TemporaryFailure, match="another qmail-setup is at work"),
+        installation.alone(str(tmp_path)),
+    ):
+        raise AssertionError
+    with installation.alone(str(tmp_path)):
+        pass
