@@ -32,6 +32,7 @@ def maildir2mbox(call: Call) -> int:
     maildir = newmail.directory(call.env)
     messages = newmail.messages(maildir, (b"new", b"cur"), int(time.time()))
     if messages:
+        os.umask(0o077)  # 0600: nobody else is to read mail, and its owner can
         # As those who set MAILDIR know it: names are relative to the maildir.
         Move(maildir, mail, temporary).run(messages)
         for _, name in messages:
@@ -65,7 +66,6 @@ class Move:
 
     def run(self, messages: list[tuple[int, bytes]]) -> None:
         """Raises TemporaryFailure."""
-        # 0600, as for a umask of 077: nobody else is to read mail.
         lock = self._open(self.mbox, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK, "lock", self.mail)
         try:
             try:

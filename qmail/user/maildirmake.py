@@ -18,6 +18,7 @@ def maildirmake(call: Call) -> int:
     if not call.operands:
         raise UsageFailure
     name = call.operands[0]
+    os.umask(0o077)  # 0700, whatever the umask is: one of 0777 would leave nothing
     for part in (b"", b"/tmp", b"/new", b"/cur"):
         try:
             os.mkdir(name + part, 0o700)

@@ -28,9 +28,20 @@ def put(maildir: Path, name: str, message: bytes, when: int = BIRTH) -> None:
     os.utime(maildir / name, (when, when))
 
 
-def run(maildir: Path, **env: str) -> int:
+def run(maildir: Path, *, umask: int = 0o022, **env: str) -> int:
     variables = {"MAILDIR": str(maildir), "MAIL": "../mbox", "MAILTMP": "../mboxtmp", **env}
-    return main([b"maildir2mbox"], {k.encode(): v.encode() for k, v in variables.items() if v}, chain.Process())
+    before = os.umask(umask)
+    try:
+        return main([b"maildir2mbox"], {k.encode(): v.encode() for k, v in variables.items() if v}, chain.Process())
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.parametrize("umask", [0, 0o777])
+def test_the_mbox_is_its_owners_alone(maildir: Path, umask: int) -> None:
+    put(maildir, "new/1", b"one\n")
+    assert run(maildir, umask=umask) == 0
+    assert (maildir.parent / "mbox").stat().st_mode & 0o777 == 0o600
 
 
 def test_messages_follow_what_was_there_in_order_of_delivery(maildir: Path) -> None:

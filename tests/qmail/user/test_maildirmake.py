@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import os
 
+import pytest
+
 from qmail.user.maildirmake import main
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
 
-
-def run(*words: bytes) -> int:
+def run(*words: bytes, umask: int = 0o022) -> int:
     from ucspi.core import chain
 
-    return main([b"maildirmake", *words], {}, chain.Process())
+    before = os.umask(umask)
+    try:
+        return main([b"maildirmake", *words], {}, chain.Process())
+    finally:
+        os.umask(before)
 
 
-def test_a_maildir_is_four_directories_for_the_owner_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("umask", [0, 0o022, 0o777])
+def test_a_maildir_is_four_directories_for_the_owner_alone(tmp_path: Path, umask: int) -> None:
     name = tmp_path / "M"
-    assert run(os.fsencode(name)) == 0
+    assert run(os.fsencode(name), umask=umask) == 0
     assert sorted(os.listdir(name)) == ["cur", "new", "tmp"]
     assert {os.stat(name / part).st_mode & 0o7777 for part in (".", "cur", "new", "tmp")} == {0o700}
 
