@@ -16,6 +16,7 @@ PROGRAM = Program("mconnect-io", __doc__)
 
 def mconnect_io(call: Call) -> int:
     """A child for one direction, ourselves for the other."""
+    signal.hear_of_children()
     try:
         pid = os.fork()
     except OSError as e:

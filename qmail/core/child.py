@@ -32,8 +32,11 @@ def start(call: Call, argv: Sequence[bytes], fds: Mapping[int, int] | None = Non
 
 
 def finish(pid: int) -> int:
-    """Wait for the end of a child; return its exit code.  Raises TemporaryFailure if it crashed."""
-    status = os.waitpid(pid, 0)[1]
+    """Wait for the end of a child; return its exit code.  Raises TemporaryFailure if it crashed, or nobody knows."""
+    try:
+        status = os.waitpid(pid, 0)[1]
+    except ChildProcessError as e:
+        raise TemporaryFailure("wait failed") from e
     if os.WIFSIGNALED(status):
         raise TemporaryFailure("child crashed")
     return os.WEXITSTATUS(status)

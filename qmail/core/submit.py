@@ -185,6 +185,7 @@ class Spawned(_Piped):
             except OSError:
                 os._exit(NO_HOME)
 
+        signal.hear_of_children()
         try:
             # No search in PATH, and argv[0] is the word as it was given.
             pid = call.chain.spawn(os.path.join(home, program), [program], call.env, fds, go_home)

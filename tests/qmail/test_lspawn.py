@@ -98,6 +98,19 @@ def site(tmp_path: Path) -> Site:
     return Site(tmp_path)
 
 
+@pytest.mark.parametrize("how", [b"", b"1"])
+def test_sigchld_may_have_been_ignored_by_whoever_started_it(site: Site, how: bytes) -> None:
+    site.env[chain.EXEC] = how
+    (site.home / ".qmail").write_bytes(b"|true\n./M/\n")
+
+    def serve() -> int:
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        return site.serve()
+
+    # Without knowledge of how children end each delivery would be put off, and so repeated, when it is done.
+    assert site.deliver(b"tess@h", b"tess@h", serve=serve) == [b"Kdid 1+0+1\n"] * 2
+
+
 # The table of 6.2; codes that qmail-local never gives are temporary here, and so is 126: DESIGN section 4.
 STATUS = [
     (9, b"Zqmail-local crashed.\n"),

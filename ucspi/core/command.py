@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 
-from ucspi.core import chain, errtext, streams
+from ucspi.core import chain, errtext, signals, streams
 from ucspi.core.failure import Failure, UsageFailure
 
 TYPE_CHECKING = False
@@ -137,6 +137,7 @@ class Call:
         `fds` maps the child's descriptors to ours; 0 to 2 are as here unless it says otherwise.
         `setup` runs in the child before anything else."""
         file = chain.search(argv[0], self.path)
+        signals.hear_of_children()
         return self.chain.spawn(file, list(argv), dict(self.env if env is None else env), fds or {}, setup)
 
 

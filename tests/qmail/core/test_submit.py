@@ -96,6 +96,14 @@ def test_a_foreign_queue_program_does_not_die_of_a_pipe_that_nobody_reads(home: 
     assert ignored & (1 << signal.SIGPIPE - 1) and not ignored & (1 << signal.SIGXFSZ - 1)
 
 
+def test_a_foreign_queue_program_is_waited_for_though_sigchld_came_ignored(home: Instance) -> None:
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        assert hand_in(call(home, QMAILQUEUE=script(home, KEEP)), home) == b""
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
 def test_our_own_queue_program_costs_no_process(home: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
     value = script(home, "#!/bin/sh\nexit 111\n")
     monkeypatch.setattr(chain, "module_of", lambda file: "qmail.queue" if file == value else None)

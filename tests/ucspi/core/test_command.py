@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -158,6 +159,15 @@ def test_the_environment_is_a_private_copy_and_the_search_keeps_to_the_path_that
 
     assert PROGRAM.entry(body)([b"prog"], env, chain.Process()) == 0
     assert env == {b"PATH": b"/bin", b"A": b"1"}
+
+
+def test_a_childs_end_is_heard_of_though_sigchld_came_ignored() -> None:
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        call = Call(PROGRAM, [b"prog"], {b"PATH": b"/bin:/usr/bin"}, chain.Process())
+        assert os.waitstatus_to_exitcode(os.waitpid(call.spawn([b"sh", b"-c", b"exit 7"]), 0)[1]) == 7
+    finally:
+        signal.signal(signal.SIGCHLD, before)
 
 
 def test_what_cannot_be_found_is_an_error_of_the_system(tmp_path: Path) -> None:
