@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SHADOW = b"/etc/shadow"
-# libcrypt's door: the C module of the standard library's crypt (gone in 3.13), or of crypt_r that took its place.
-LIBCRYPT = "_crypt" if sys.version_info < (3, 13) else "_crypt_r"
+# The door to libcrypt: the C module of the standard library's crypt, and where that is gone, ctypes.
+LIBCRYPT = "_crypt" if sys.version_info < (3, 13) else "ctypes"
 _LIBCRYPT_FILES = ("libcrypt.so.1", "libcrypt.so.2", None)  # None: the C library has crypt itself, as musl's
 _SALT = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 YESCRYPT = b"$y$j9T$"  # the default of Debian's passwd(1): 16 MB and some 20 ms
@@ -160,26 +160,23 @@ def crypt(password: bytes, setting: bytes) -> bytes | None:
     """libcrypt's crypt(3); `setting` may be a whole hash.  None if it fails, or a password has a NUL in it."""
     if b"\0" in password or b"\0" in setting:
         return None
-    try:
-        words = password.decode(), setting.decode()
-    except UnicodeDecodeError:
-        computed = _crypt_bytes(password, setting)
-    else:
-        computed = _crypt_text(*words)
+    computed = _crypt_text(password, setting) if LIBCRYPT == "_crypt" else _crypt_bytes(password, setting)
     # libcrypt may answer a bad setting with NULL or with *0, which no stored hash can be.
     return None if computed is None or computed.startswith(b"*") else computed
 
 
-def _crypt_text(password: str, setting: str) -> bytes | None:
+def _crypt_text(password: bytes, setting: bytes) -> bytes | None:
     try:
-        computed = __import__(LIBCRYPT).crypt(password, setting)
+        computed = __import__(LIBCRYPT).crypt(password.decode(), setting.decode())
+    except UnicodeDecodeError:  # a password in Latin 2 or the like
+        return _crypt_bytes(password, setting)
     except OSError:
         return None
     return None if computed is None else os.fsencode(computed)
 
 
 def _crypt_bytes(password: bytes, setting: bytes) -> bytes | None:
-    """For passwords in Latin 2 and the like: Python's own door takes UTF-8 alone.  Imports ctypes, seldom needed."""
+    """With ctypes, which takes longer to import."""
     import ctypes
 
     for name in _LIBCRYPT_FILES:

@@ -30,7 +30,7 @@ from ucspi.core import launchers
 BIN = "/var/qmail/bin"
 PYTHON = "/var/qmail/python"
 PATH = f"{BIN}:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-LIBRARIES = ("click", "dns", "cdbx", "_cdbx", "setproctitle", "crypt_r", "_crypt_r")
+LIBRARIES = ("click", "dns", "cdbx", "_cdbx", "setproctitle")
 ADDRESSES = ("192.168.1.1", "192.168.1.22", "192.168.1.30", "10.9.8.7")  # besides 127.0.0.0/8
 T = TypeVar("T")
 H = TypeVar("H", bound="House")

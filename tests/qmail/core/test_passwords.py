@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,16 +25,27 @@ def instance_accounts(home: Path, *entries: tuple[bytes, bytes, bytes]) -> Insta
     return InstanceAccounts(bytes(home), os.getuid(), os.getgid())
 
 
+@pytest.fixture(params=["_crypt", "ctypes"])
+def door(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each way to libcrypt: the standard library's until Python 3.12, and the one that is left."""
+    if request.param == "_crypt" and sys.version_info >= (3, 13):
+        pytest.skip("Python 3.13 has no crypt")
+    monkeypatch.setattr(passwords, "LIBCRYPT", request.param)
+
+
+@pytest.mark.usefixtures("door")
 def test_libcrypt_computes_what_openssl_does() -> None:
     assert crypt(b"secret", SECRET) == crypt(b"secret", b"$6$saltsalt") == SECRET
     assert crypt("árvíz".encode("latin2"), b"$6$saltsalt") == LATIN
 
 
 @pytest.mark.parametrize("setting", [b"", b"x", b"!", b"*", b"*0", b"$zz$", b"!" + SECRET, b"$y$j9T$\xff", b"$6$a\0b"])
+@pytest.mark.usefixtures("door")
 def test_a_bad_setting_gives_no_hash(setting: bytes) -> None:
     assert crypt(b"secret", setting) is None
 
 
+@pytest.mark.usefixtures("door")
 def test_a_new_hash_matches_its_password_alone_and_is_salted(tmp_path: Path) -> None:
     first, second = passwords.hash_password(b"secret"), passwords.hash_password(b"secret")
     assert first != second
