@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import time
 
-from ucspi.core import errtext, streams
+from ucspi.core import errtext, signals, streams
 from ucspi.core.failure import TemporaryFailure
 
 TYPE_CHECKING = False
@@ -28,6 +28,7 @@ class Matched:
         self._output, output = os.pipe()
         streams.widen(output)
         self._summary, summary = os.pipe()
+        signals.hear_of_children()
         self._pid = os.fork()
         if self._pid == 0:
             os.close(self._output)

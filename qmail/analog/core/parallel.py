@@ -17,7 +17,7 @@ import marshal
 import os
 
 from qmail.analog.core.matching import BEGUN_TWICE, Matcher, exactly, lex
-from ucspi.core import scan, streams
+from ucspi.core import scan, signals, streams
 from ucspi.core.failure import TemporaryFailure
 
 TYPE_CHECKING = False
@@ -162,6 +162,7 @@ class Worker:
         for fd in (take, give):
             streams.widen(fd)
         self.text = b""  # of the part it is at
+        signals.hear_of_children()
         self.pid = os.fork()
         if not self.pid:
             try:

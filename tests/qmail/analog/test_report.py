@@ -202,6 +202,13 @@ def test_files_are_one_log_packed_or_not(tmp_path: Path) -> None:
     assert figures(*words, stdin=gzip.compress("".join(lines[11:]).encode()))["overall"] == figures()["overall"]
 
 
+def test_sigchld_may_have_been_ignored_by_whoever_started_it() -> None:
+    words = ("--ignore-signal=CHLD", launchers.ours("qmail-report"), "--json")
+    done = launchers.run("env", *words, stdin=PROBE.encode(), env={"TZ": "UTC"})
+    assert done.code == 0, done
+    assert json.loads(done.out) == figures()
+
+
 def test_the_page_has_the_figures_and_needs_nothing_else() -> None:
     shown = page(stdin=PROBE + DOOR)
     for text in (
