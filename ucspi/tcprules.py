@@ -13,7 +13,7 @@ from ucspi.core.command import Call, Program
 from ucspi.core.failure import PermanentFailure, TemporaryFailure, UsageFailure
 from ucspi.core.replacement import replace
 
-BLOCK = 1 << 18
+BLOCK = 1 << 17
 
 PROGRAM = Program("tcprules", __doc__, usage="tcprules rules.cdb rules.tmp", operands="CDB TMP", preload=("cdbx",))
 

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 HEADER = 2048
 WHOLE = 65536  # a file up to this size is read at once: cheaper than a pread per key
-_NO_SEPARATORS = bytes(byte for byte in range(256) if byte not in b":\n")
+_SIGNS = b"-#/"  # of a range, a comment, a network
+_UNMARKED = bytes(byte for byte in range(256) if byte not in b":\n" + _SIGNS)
 LONGEST = 1 << 20  # bytes of one rule's data; more is taken as damage (an environment cannot hold it)
 
 
@@ -165,19 +166,18 @@ class Parser:
             self._parse(text)
 
     def _parse(self, text: bytes) -> None:
-        plain = b"-" not in text and b"#" not in text and b"/" not in text  # no range, no comment, no network
-        if not self._all_at_once(text, plain):
-            self._line_by_line(text, plain)
+        marks = text.translate(None, _UNMARKED)
+        if not self._all_at_once(text, marks):
+            self._line_by_line(text, not marks.translate(None, b":\n"))
 
-    def _all_at_once(self, text: bytes, plain: bool) -> bool:
-        """Add a block in which every line has one colon; False (and nothing done) for any other block."""
-        lines = text.count(b"\n") + 1
-        if text.translate(None, _NO_SEPARATORS) != b":" + b"\n:" * (lines - 1):
+    def _all_at_once(self, text: bytes, marks: bytes) -> bool:
+        """Add a block whose lines have one colon each and no sign before it; else False, and nothing is done."""
+        lines = marks.count(b"\n") + 1
+        signed = marks[:1] != b":" or marks.count(b"\n:") != lines - 1
+        if signed or marks.translate(None, _SIGNS) != b":" + b"\n:" * (lines - 1):
             return False
         words = text.replace(b"\n", b":").split(b":")
         keys, rests = words[::2], words[1::2]
-        if not plain and any(sign in b"".join(keys) for sign in (b"-", b"#", b"/")):
-            return False
         data = self._data_of(rests)
         if data is None:
             return False
