@@ -8,12 +8,18 @@ from tests.support import launchers
 
 TCP = {"TCPREMOTEIP": "192.0.2.7", "TCPREMOTEHOST": "client.example.net", "TCPLOCALHOST": "mx.example.org"}
 QUEUE = """#!/bin/sh
-cat >message.new; cat <&1 >envelope; printf %s "$TEXT" >&6; mv message.new message; exit ${STATUS-0}
+cat >message.$$; cat <&1 >envelope.$$; printf %s "$TEXT" >&6
+if test -s envelope.$$ -o ! -e message
+then mv message.$$ message; mv envelope.$$ envelope
+else rm message.$$ envelope.$$
+fi
+exit ${STATUS-0}
 """
 
 
 class StoringHost:
-    """`message` and `envelope` in home are what the queue program got last; STATUS is its exit code, TEXT goes to 6."""
+    """`message` and `envelope` in home are what the queue program got last, or of a mail that was broken off and the only
+    one; STATUS is its exit code, TEXT goes to 6."""
 
     def __init__(self, home: Path, program: str) -> None:
         self.home, self.control, self.program = home, home / "control", program
