@@ -16,9 +16,8 @@ def pytest_configure(config: pytest.Config) -> None:
     for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, usual)
-    if hasattr(config, "workerinput") or not config.getoption(
-        "numprocesses", 0
-    ):  # not in the process that only hands out
+    only_hands_out = config.getoption("numprocesses", 0) and not hasattr(config, "workerinput")
+    if not only_hands_out:
         network.leave_network()
     config.pluginmanager.register(descriptors)
 

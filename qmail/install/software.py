@@ -163,8 +163,6 @@ def _run(*words: str, check: bool = True) -> int:
     done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if check and done.returncode:
         lines = done.stdout.decode(errors="replace").strip().splitlines()
-        told = [line.strip() for line in lines if "error:" in line.lower()][
-            :3
-        ]  # pip's last lines only say that it failed
-        raise TemporaryFailure(f"failed: {' '.join(words)}: {' / '.join(told or lines[-3:])}")
+        told = [line.strip() for line in lines if "error:" in line.lower()]  # pip's last lines only say that it failed
+        raise TemporaryFailure(f"failed: {' '.join(words)}: {' / '.join(told[:3] or lines[-3:])}")
     return done.returncode

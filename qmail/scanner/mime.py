@@ -310,14 +310,10 @@ def _encoding(fields: list[Value]) -> bytes:
 
 
 def _names(kinds: list[Value], dispositions: list[Value]) -> list[bytes]:
-    names = []
-    for values, word in (
-        *((dispositions, b"filename"), (kinds, b"name")),
-        *((dispositions, b"name"), (kinds, b"filename")),
-    ):
-        for value in values:
-            for name in (value.text(word), words(value.get(word))):
-                name = name[:NAME].strip()
-                if name and name not in names:
-                    names.append(name)
-    return names
+    names: dict[bytes, None] = {}
+    for first, second in ((b"filename", b"name"), (b"name", b"filename")):  # where they belong, and where they do not
+        said = [(value, first) for value in dispositions] + [(value, second) for value in kinds]
+        for value, word in said:
+            names.update(dict.fromkeys((value.text(word)[:NAME].strip(), words(value.get(word))[:NAME].strip())))
+    names.pop(b"", None)
+    return list(names)

@@ -6,17 +6,21 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import os
-import subprocess
+import socket
+import struct
 from collections.abc import Iterator
 
 CLONE_NEWNET = 0x40000000
+SIOCSIFFLAGS, IFF_UP = 0x8914, 1  # netdevice(7)
 
 
 def leave_network() -> None:
     """From now on this thread and all that come from it have a loopback of their own, and nothing else.  Call it early."""
     if os.geteuid() == 0 and ctypes.CDLL(None).unshare(CLONE_NEWNET) == 0:
-        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+        with socket.socket(type=socket.SOCK_DGRAM) as any_socket:
+            fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", IFF_UP))
 
 
 @contextlib.contextmanager
@@ -34,12 +38,11 @@ def within(pid: int | str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def outside() -> Iterator[None]:
-    """On the machine's network, for a package index."""
-    if os.geteuid():
+    """On the machine's network, for a package index.  Only who could leave it has to come back."""
+    parent = os.getppid()
+    left = os.geteuid() == 0 and os.readlink("/proc/thread-self/ns/net") != os.readlink(f"/proc/{parent}/ns/net")
+    with within(parent) if left else contextlib.nullcontext():
         yield
-    else:
-        with within(os.getppid()):
-            yield
 
 
 def own_address(number: int = 0) -> str:
